@@ -1,0 +1,220 @@
+/** The flags of `agent` and the configuration keys that they set. */
+
+import type { FlagSpec } from './flags.ts';
+
+export interface AgentFlag extends FlagSpec {
+  /** Dotted configuration key; undefined for flags that steer the loading itself. */
+  readonly key: string | undefined;
+}
+
+function flag(name: string, kind: FlagSpec['kind'], key: string | undefined, usage: string): AgentFlag {
+  return { name, kind, key, usage };
+}
+
+export const AGENT_FLAGS: readonly AgentFlag[] = [
+  flag('advertise', 'string', 'advertise_addr', 'Sets the advertise address to use.'),
+  flag(
+    'advertise-wan',
+    'string',
+    'advertise_addr_wan',
+    'Sets address to advertise on WAN instead of -advertise address.',
+  ),
+  flag(
+    'allow-write-http-from',
+    'strings',
+    'http_config.allow_write_http_from',
+    'Only allow write endpoint calls from given network. CIDR format, can be specified multiple times.',
+  ),
+  flag('alt-domain', 'string', 'alt_domain', 'Alternate domain to use for DNS interface.'),
+  flag('bind', 'string', 'bind_addr', 'Sets the bind address for cluster communication.'),
+  flag('bootstrap', 'bool', 'bootstrap', 'Sets server to bootstrap mode.'),
+  flag('bootstrap-expect', 'int', 'bootstrap_expect', 'Sets server to expect bootstrap mode.'),
+  flag(
+    'check_output_max_size',
+    'int',
+    'check_output_max_size',
+    'Sets the maximum output size for checks on this agent.',
+  ),
+  flag(
+    'client',
+    'string',
+    'client_addr',
+    'Sets the address to bind for client access. This includes HTTP and DNS.',
+  ),
+  flag(
+    'config-dir',
+    'strings',
+    undefined,
+    'Path to a directory to read configuration files from. Every file ending in .json or .hcl is read, in order of name. Can be specified multiple times.',
+  ),
+  flag(
+    'config-file',
+    'strings',
+    undefined,
+    'Path to a file in JSON or HCL format with a matching file extension. Can be specified multiple times.',
+  ),
+  flag(
+    'config-format',
+    'string',
+    undefined,
+    'Config files are in this format irrespective of their extension. Must be "hcl" or "json".',
+  ),
+  flag('data-dir', 'string', 'data_dir', 'Path to a data directory to store agent state.'),
+  flag('datacenter', 'string', 'datacenter', 'Datacenter of the agent.'),
+  flag(
+    'default-query-time',
+    'duration',
+    'default_query_time',
+    'The amount of time a blocking query waits when the request names none.',
+  ),
+  flag(
+    'dev',
+    'bool',
+    undefined,
+    'Starts the agent in development mode: one in-memory server, nothing is persisted.',
+  ),
+  flag(
+    'disable-host-node-id',
+    'bool',
+    'disable_host_node_id',
+    'Uses a random node ID instead of one derived from the host.',
+  ),
+  flag(
+    'disable-keyring-file',
+    'bool',
+    'disable_keyring_file',
+    'Disables the backing up of the keyring to a file.',
+  ),
+  flag('dns-port', 'int', 'ports.dns', 'DNS port to use.'),
+  flag('domain', 'string', 'domain', 'Domain to use for DNS interface.'),
+  flag(
+    'enable-local-script-checks',
+    'bool',
+    'enable_local_script_checks',
+    'Enables health check scripts from configuration file.',
+  ),
+  flag('enable-script-checks', 'bool', 'enable_script_checks', 'Enables health check scripts.'),
+  flag('encrypt', 'string', 'encrypt', 'Provides the gossip encryption key.'),
+  flag('grpc-port', 'int', 'ports.grpc', 'Sets the gRPC API port to listen on.'),
+  flag('hcl', 'strings', undefined, 'HCL config fragment. Can be specified multiple times.'),
+  flag('http-port', 'int', 'ports.http', 'Sets the HTTP API port to listen on.'),
+  flag('https-port', 'int', 'ports.https', 'Sets the HTTPS API port to listen on.'),
+  flag(
+    'join',
+    'strings',
+    'start_join',
+    'Address of an agent to join at start time. Can be specified multiple times.',
+  ),
+  flag(
+    'join-wan',
+    'strings',
+    'start_join_wan',
+    'Address of an agent to join -wan at start time. Can be specified multiple times.',
+  ),
+  flag('log-file', 'string', 'log_file', 'Path to the file the logs get written to.'),
+  flag('log-json', 'bool', 'log_json', 'Output logs in JSON format.'),
+  flag('log-level', 'string', 'log_level', 'Log level of the agent.'),
+  flag(
+    'log-rotate-bytes',
+    'int',
+    'log_rotate_bytes',
+    'Maximum number of bytes that should be written to a log file.',
+  ),
+  flag(
+    'log-rotate-duration',
+    'duration',
+    'log_rotate_duration',
+    'Time after which log rotation needs to be performed.',
+  ),
+  flag('log-rotate-max-files', 'int', 'log_rotate_max_files', 'Maximum number of log file archives to keep.'),
+  flag(
+    'max-query-time',
+    'duration',
+    'max_query_time',
+    'The maximum amount of time a blocking query can wait.',
+  ),
+  flag('node', 'string', 'node_name', 'Name of this node. Must be unique in the cluster.'),
+  flag('node-id', 'string', 'node_id', 'A unique ID for this node across space and time.'),
+  flag(
+    'node-meta',
+    'strings',
+    'node_meta',
+    'An arbitrary metadata key/value pair for this node, of the format `key:value`. Can be specified multiple times.',
+  ),
+  flag('non-voting-server', 'bool', 'non_voting_server', 'Not supported in the open edition.'),
+  flag('pid-file', 'string', 'pid_file', 'Path to file to store agent PID.'),
+  flag(
+    'primary-gateway',
+    'strings',
+    'primary_gateways',
+    'Address of a mesh gateway in the primary datacenter. Can be specified multiple times.',
+  ),
+  flag('protocol', 'int', 'protocol', 'Sets the protocol version. Defaults to latest.'),
+  flag('raft-protocol', 'int', 'raft_protocol', 'Sets the Raft protocol version. Defaults to latest.'),
+  flag(
+    'recursor',
+    'strings',
+    'recursors',
+    'Address of an upstream DNS server. Can be specified multiple times.',
+  ),
+  flag(
+    'rejoin',
+    'bool',
+    'rejoin_after_leave',
+    'Ignores a previous leave and attempts to rejoin the cluster.',
+  ),
+  flag('retry-interval', 'duration', 'retry_interval', 'Time to wait between join attempts.'),
+  flag('retry-interval-wan', 'duration', 'retry_interval_wan', 'Time to wait between join -wan attempts.'),
+  flag(
+    'retry-join',
+    'strings',
+    'retry_join',
+    'Address of an agent to join at start time with retries enabled. Can be specified multiple times.',
+  ),
+  flag(
+    'retry-join-wan',
+    'strings',
+    'retry_join_wan',
+    'Address of an agent to join -wan at start time with retries enabled. Can be specified multiple times.',
+  ),
+  flag(
+    'retry-max',
+    'int',
+    'retry_max',
+    'Maximum number of join attempts. Defaults to 0, which will retry indefinitely.',
+  ),
+  flag(
+    'retry-max-wan',
+    'int',
+    'retry_max_wan',
+    'Maximum number of join -wan attempts. Defaults to 0, which will retry indefinitely.',
+  ),
+  flag('segment', 'string', 'segment', 'Not supported in the open edition.'),
+  flag(
+    'serf-lan-allowed-cidrs',
+    'strings',
+    'serf_lan_allowed_cidrs',
+    'Networks (CIDR) from which LAN members are accepted. Can be specified multiple times.',
+  ),
+  flag('serf-lan-bind', 'string', 'serf_lan', 'Address to bind Serf LAN listeners to.'),
+  flag('serf-lan-port', 'int', 'ports.serf_lan', 'Sets the Serf LAN port to listen on.'),
+  flag(
+    'serf-wan-allowed-cidrs',
+    'strings',
+    'serf_wan_allowed_cidrs',
+    'Networks (CIDR) from which WAN members are accepted. Can be specified multiple times.',
+  ),
+  flag('serf-wan-bind', 'string', 'serf_wan', 'Address to bind Serf WAN listeners to.'),
+  flag('serf-wan-port', 'int', 'ports.serf_wan', 'Sets the Serf WAN port to listen on.'),
+  flag('server', 'bool', 'server', 'Switches agent to server mode.'),
+  flag('server-port', 'int', 'ports.server', 'Sets the server port to listen on.'),
+  flag('syslog', 'bool', 'enable_syslog', 'Enables logging to syslog.'),
+  flag('ui', 'bool', 'ui', 'Enables the built-in static web UI server.'),
+  flag(
+    'ui-content-path',
+    'string',
+    'ui_content_path',
+    'Sets the external UI path to a string. Defaults to: /ui/',
+  ),
+  flag('ui-dir', 'string', 'ui_dir', 'Path to directory containing the web UI resources.'),
+];

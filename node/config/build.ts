@@ -1,0 +1,317 @@
+/** Turns the merged tree into the validated, frozen `Config`, with Consul's defaults and sentences. */
+
+import { hostname, networkInterfaces } from 'node:os';
+import { parseDurationMs } from '../../shared/durations.ts';
+import { parseLogLevel } from '../../shared/log.ts';
+import { detectAdvertiseAddress, expandAddress, type Interfaces } from './addresses.ts';
+import type { Config, DnsSettings, GossipTuning, JoinSettings, LogSettings, Ports } from './config.ts';
+import { ConfigError, isTree, listErrors, type Tree } from './decode.ts';
+import { checkFromTree, list, number, serviceFromTree, text, textMap, texts } from './definitions.ts';
+import type { LoadedConfig } from './load.ts';
+import { validateConfig, warningsFor } from './validate.ts';
+
+export interface HostFacts {
+  readonly hostname: string;
+  readonly interfaces: Interfaces;
+}
+
+export function realHostFacts(): HostFacts {
+  return { hostname: hostname(), interfaces: networkInterfaces() };
+}
+
+/** @throws ConfigError with the sentence that `agent` prints after `==> ` */
+export function buildConfig(loaded: LoadedConfig, host: HostFacts): Config {
+  const reader = new TreeReader(loaded.tree);
+  const config = assemble(reader, loaded, host);
+  reader.finish();
+  validateConfig(config, loaded.tree);
+  return deepFreeze({ ...config, warnings: [...loaded.warnings, ...warningsFor(config)] });
+}
+
+function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Config {
+  const { isDev } = loaded;
+  const isServer = isDev || reader.bool('server', false);
+  const bindAddress = expandAddress(
+    reader.text('bind_addr', isDev ? '127.0.0.1' : '0.0.0.0'),
+    host.interfaces,
+  );
+  const advertise = expandAddress(reader.text('advertise_addr', ''), host.interfaces);
+  const advertiseAddress =
+    advertise === '' ? detectAdvertiseAddress(bindAddress, host.interfaces) : advertise;
+  const advertiseAddressWan =
+    expandAddress(reader.text('advertise_addr_wan', ''), host.interfaces) || advertiseAddress;
+  const clientAddresses = split(expandAddress(reader.text('client_addr', '127.0.0.1'), host.interfaces));
+  const addressesFor = (key: string) => {
+    const own = split(expandAddress(reader.text(`addresses.${key}`, ''), host.interfaces));
+    return own.length > 0 ? own : clientAddresses;
+  };
+  const datacenter = reader.text('datacenter', 'dc1').toLowerCase();
+  const enableScriptChecks = reader.bool('enable_script_checks', false);
+  const expect = reader.int('bootstrap_expect', 0);
+  return {
+    isDev,
+    isServer,
+    bootstrap: reader.bool('bootstrap', false) || (expect === 1 && isServer),
+    bootstrapExpect: expect === 1 ? 0 : expect,
+    nodeName: reader.text('node_name', host.hostname),
+    nodeId: reader.text('node_id', '').toLowerCase(),
+    nodeMeta: textMap(reader.raw('node_meta')),
+    datacenter,
+    primaryDatacenter: reader.text('primary_datacenter', datacenter).toLowerCase(),
+    dataDir: isDev ? '' : reader.text('data_dir', ''),
+    bindAddress,
+    advertiseAddress,
+    advertiseAddressWan,
+    taggedAddresses: textMap(reader.raw('tagged_addresses')),
+    serfLanBind: expandAddress(reader.text('serf_lan', ''), host.interfaces) || bindAddress,
+    serfWanBind: expandAddress(reader.text('serf_wan', ''), host.interfaces) || bindAddress,
+    httpAddresses: addressesFor('http'),
+    dnsAddresses: addressesFor('dns'),
+    clientAddresses,
+    ports: ports(reader, isDev),
+    domain: reader.text('domain', 'consul.').toLowerCase().replace(/\.?$/, '.'),
+    altDomain: reader
+      .text('alt_domain', '')
+      .toLowerCase()
+      .replace(/^(.+?)\.?$/, '$1.'),
+    recursors: texts(reader.raw('recursors')).map((address) => expandAddress(address, host.interfaces)),
+    dns: dnsSettings(reader),
+    log: logSettings(reader, isDev),
+    lanJoin: joinSettings(reader, ''),
+    wanJoin: joinSettings(reader, '_wan'),
+    rejoinAfterLeave: reader.bool('rejoin_after_leave', false),
+    leaveOnTerminate: reader.bool('leave_on_terminate', !isServer),
+    skipLeaveOnInterrupt: reader.bool('skip_leave_on_interrupt', isServer),
+    leaveDrainTimeMs: reader.duration('performance.leave_drain_time', 5000),
+    rpcHoldTimeoutMs: reader.duration('performance.rpc_hold_timeout', 7000),
+    raftMultiplier: reader.int('performance.raft_multiplier', isDev ? 1 : 5),
+    raftSnapshotThreshold: reader.int('raft_snapshot_threshold', 0) || 16384,
+    raftSnapshotIntervalMs: reader.duration('raft_snapshot_interval', 0) || 30_000,
+    raftTrailingLogs: reader.int('raft_trailing_logs', 0) || 10240,
+    gossipLan: gossip(reader, 'gossip_lan', isDev ? DEV_GOSSIP : LAN_GOSSIP),
+    gossipWan: gossip(reader, 'gossip_wan', isDev ? DEV_GOSSIP : WAN_GOSSIP),
+    reconnectTimeoutMs: reader.duration('reconnect_timeout', 72 * 3_600_000),
+    reconnectTimeoutWanMs: reader.duration('reconnect_timeout_wan', 72 * 3_600_000),
+    encrypt: reader.text('encrypt', ''),
+    encryptVerifyIncoming: reader.bool('encrypt_verify_incoming', true),
+    encryptVerifyOutgoing: reader.bool('encrypt_verify_outgoing', true),
+    disableKeyringFile: reader.bool('disable_keyring_file', isDev),
+    http: {
+      blockEndpoints: texts(reader.raw('http_config.block_endpoints')),
+      responseHeaders: textMap(reader.raw('http_config.response_headers')),
+      allowWriteHttpFrom: texts(reader.raw('http_config.allow_write_http_from')),
+      maxConnsPerClient: reader.int('limits.http_max_conns_per_client', 200),
+    },
+    kvMaxValueSize: reader.int('limits.kv_max_value_size', 524_288),
+    txnMaxReqLen: reader.int('limits.txn_max_req_len', 524_288),
+    defaultQueryTimeMs: reader.duration('default_query_time', 300_000),
+    maxQueryTimeMs: reader.duration('max_query_time', 600_000),
+    discoveryMaxStaleMs: reader.duration('discovery_max_stale', 0),
+    disableHttpUnprintableCharFilter: reader.bool('disable_http_unprintable_char_filter', false),
+    sessionTtlMinMs: reader.duration('session_ttl_min', 10_000),
+    checkUpdateIntervalMs: reader.duration('check_update_interval', 300_000),
+    checkOutputMaxSize: reader.int('check_output_max_size', 4096),
+    discardCheckOutput: reader.bool('discard_check_output', false),
+    enableScriptChecks,
+    enableLocalScriptChecks: reader.bool('enable_local_script_checks', enableScriptChecks),
+    enableDebug: reader.bool('enable_debug', isDev),
+    disableCoordinates: reader.bool('disable_coordinates', false),
+    coordinateIntervalMs: isDev ? 100 : 15_000,
+    translateWanAddrs: reader.bool('translate_wan_addrs', false),
+    uiEnabled: reader.bool('ui_config.enabled', reader.bool('ui', isDev)),
+    uiContentPath: reader.text('ui_config.content_path', reader.text('ui_content_path', '/ui/')),
+    pidFile: reader.text('pid_file', ''),
+    services: reader.convert('services', serviceFromTree),
+    checks: reader.convert('checks', checkFromTree),
+    warnings: [],
+  };
+}
+
+function ports(reader: TreeReader, isDev: boolean): Ports {
+  const port = (key: string, fallback: number) => {
+    const value = reader.int(`ports.${key}`, fallback);
+    if (value > 65_535) throw new ConfigError(`ports.${key}: invalid port: ${value}`);
+    return value <= 0 ? -1 : value;
+  };
+  return {
+    dns: port('dns', 8600),
+    http: port('http', 8500),
+    https: port('https', -1),
+    grpc: port('grpc', isDev ? 8502 : -1),
+    server: port('server', 8300),
+    serfLan: port('serf_lan', 8301),
+    serfWan: port('serf_wan', 8302),
+    sidecarMin: port('sidecar_min_port', 21_000),
+    sidecarMax: port('sidecar_max_port', 21_255),
+  };
+}
+
+function dnsSettings(reader: TreeReader): DnsSettings {
+  const serviceTtl = reader.raw('dns_config.service_ttl');
+  return {
+    allowStale: reader.bool('dns_config.allow_stale', true),
+    maxStaleMs: reader.duration('dns_config.max_stale', 87_600 * 3_600_000),
+    nodeTtlMs: reader.duration('dns_config.node_ttl', 0),
+    serviceTtlMs: Object.fromEntries(
+      Object.keys(isTree(serviceTtl) ? serviceTtl : {}).map((name) => [
+        name,
+        reader.durationText(
+          `dns_config.service_ttl[${name}]`,
+          isTree(serviceTtl) ? text(serviceTtl[name]) : '',
+        ),
+      ]),
+    ),
+    onlyPassing: reader.bool('dns_config.only_passing', false),
+    enableTruncate: reader.bool('dns_config.enable_truncate', false),
+    udpAnswerLimit: reader.int('dns_config.udp_answer_limit', 3),
+    aRecordLimit: reader.int('dns_config.a_record_limit', 0),
+    disableCompression: reader.bool('dns_config.disable_compression', false),
+    recursorTimeoutMs: reader.duration('dns_config.recursor_timeout', 2000),
+    enableAdditionalNodeMetaTxt: reader.bool('dns_config.enable_additional_node_meta_txt', true),
+    soa: {
+      refresh: reader.int('dns_config.soa.refresh', 3600),
+      retry: reader.int('dns_config.soa.retry', 600),
+      expire: reader.int('dns_config.soa.expire', 86_400),
+      minTtl: reader.int('dns_config.soa.min_ttl', 0),
+    },
+  };
+}
+
+function logSettings(reader: TreeReader, isDev: boolean): LogSettings {
+  const given = reader.text('log_level', isDev ? 'DEBUG' : 'INFO');
+  const level = parseLogLevel(given);
+  if (level === undefined) {
+    throw new ConfigError(
+      `Invalid log level: ${given}. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]`,
+    );
+  }
+  return {
+    level,
+    json: reader.bool('log_json', false),
+    file: reader.text('log_file', ''),
+    rotateDurationMs: reader.duration('log_rotate_duration', 24 * 3_600_000),
+    rotateBytes: reader.int('log_rotate_bytes', 0),
+    rotateMaxFiles: reader.int('log_rotate_max_files', 0),
+  };
+}
+
+function joinSettings(reader: TreeReader, suffix: '' | '_wan'): JoinSettings {
+  return {
+    startJoin: texts(reader.raw(`start_join${suffix}`)),
+    retryJoin: texts(reader.raw(`retry_join${suffix}`)),
+    retryIntervalMs: reader.duration(`retry_interval${suffix}`, 30_000),
+    retryMax: reader.int(`retry_max${suffix}`, 0),
+  };
+}
+
+const LAN_GOSSIP: GossipTuning = {
+  gossipNodes: 3,
+  gossipIntervalMs: 200,
+  probeIntervalMs: 1000,
+  probeTimeoutMs: 500,
+  suspicionMult: 4,
+  retransmitMult: 4,
+};
+const WAN_GOSSIP: GossipTuning = {
+  gossipNodes: 3,
+  gossipIntervalMs: 500,
+  probeIntervalMs: 5000,
+  probeTimeoutMs: 3000,
+  suspicionMult: 6,
+  retransmitMult: 4,
+};
+const DEV_GOSSIP: GossipTuning = {
+  gossipNodes: 3,
+  gossipIntervalMs: 100,
+  probeIntervalMs: 100,
+  probeTimeoutMs: 100,
+  suspicionMult: 3,
+  retransmitMult: 4,
+};
+
+function gossip(reader: TreeReader, block: string, defaults: GossipTuning): GossipTuning {
+  return {
+    gossipNodes: reader.int(`${block}.gossip_nodes`, defaults.gossipNodes),
+    gossipIntervalMs: reader.duration(`${block}.gossip_interval`, defaults.gossipIntervalMs),
+    probeIntervalMs: reader.duration(`${block}.probe_interval`, defaults.probeIntervalMs),
+    probeTimeoutMs: reader.duration(`${block}.probe_timeout`, defaults.probeTimeoutMs),
+    suspicionMult: reader.int(`${block}.suspicion_mult`, defaults.suspicionMult),
+    retransmitMult: reader.int(`${block}.retransmit_mult`, defaults.retransmitMult),
+  };
+}
+
+/** Typed look-ups by dotted key; duration errors are collected so that all are reported together. */
+class TreeReader {
+  readonly #tree: Tree;
+  readonly #errors: string[] = [];
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  raw(key: string) {
+    let value: Tree[string] | undefined = this.#tree;
+    for (const part of key.split('.')) value = isTree(value) ? value[part] : undefined;
+    return value;
+  }
+
+  text(key: string, fallback: string): string {
+    return text(this.raw(key), fallback);
+  }
+
+  int(key: string, fallback: number): number {
+    return number(this.raw(key), fallback);
+  }
+
+  bool(key: string, fallback: boolean): boolean {
+    const value = this.raw(key);
+    return typeof value === 'boolean' ? value : fallback;
+  }
+
+  duration(key: string, fallbackMs: number): number {
+    const given = this.text(key, '');
+    return given === '' ? fallbackMs : this.durationText(key, given);
+  }
+
+  durationText(key: string, given: string): number {
+    try {
+      return parseDurationMs(given);
+    } catch (error) {
+      this.#errors.push(`${key}: invalid duration: ${JSON.stringify(given)}: ${messageOf(error)}`);
+      return 0;
+    }
+  }
+
+  convert<T>(key: string, from: (tree: Tree) => T): T[] {
+    return list(this.raw(key)).flatMap((item, i) => {
+      if (!isTree(item)) return [];
+      try {
+        return [from(item)];
+      } catch (error) {
+        this.#errors.push(`${key}[${i}]: invalid duration: ${messageOf(error)}`);
+        return [];
+      }
+    });
+  }
+
+  /** @throws ConfigError listing every bad duration */
+  finish(): void {
+    if (this.#errors.length > 0) throw new ConfigError(listErrors(this.#errors));
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function split(addresses: string): string[] {
+  return addresses.split(/\s+/).filter((address) => address !== '');
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

@@ -1,0 +1,113 @@
+/** Go-style command line flags: `-name value`, `-name=value`, `--name`, booleans without a value, the first word ends them. */
+
+export interface FlagSpec {
+  readonly name: string;
+  readonly kind: 'string' | 'int' | 'bool' | 'duration' | 'strings';
+  /** Shown by `-h`; one or more sentences. */
+  readonly usage: string;
+}
+
+export type FlagValue = string | number | boolean | string[];
+
+export interface ParsedFlags {
+  readonly values: ReadonlyMap<string, FlagValue>;
+  /** Flags in the order given, repeatable ones once per use. */
+  readonly order: readonly { readonly name: string; readonly value: FlagValue }[];
+  readonly rest: readonly string[];
+}
+
+/** `-h` or `-help` was given. */
+export class HelpRequested extends Error {
+  override readonly name = 'HelpRequested';
+}
+
+/** The message is Go's, e.g. `flag provided but not defined: -bogus`. */
+export class FlagError extends Error {
+  override readonly name = 'FlagError';
+}
+
+const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
+
+/**
+ * @param isDuration judges duration text
+ * @throws HelpRequested, FlagError
+ */
+export function parseFlags(
+  args: readonly string[],
+  specs: readonly FlagSpec[],
+  isDuration: (text: string) => boolean,
+): ParsedFlags {
+  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const values = new Map<string, FlagValue>();
+  const order: { name: string; value: FlagValue }[] = [];
+  let at = 0;
+  for (; at < args.length; at++) {
+    const word = args[at] ?? '';
+    if (word === '--') {
+      at++;
+      break;
+    }
+    if (!word.startsWith('-') || word === '-') break;
+    const [name, inline] = splitFlag(word);
+    const spec = byName.get(name);
+    if (spec === undefined) {
+      if (name === 'h' || name === 'help') throw new HelpRequested();
+      throw new FlagError(`flag provided but not defined: -${name}`);
+    }
+    let text = inline;
+    if (text === undefined && spec.kind === 'bool') text = 'true';
+    if (text === undefined) {
+      at++;
+      text = args[at];
+      if (text === undefined) throw new FlagError(`flag needs an argument: -${name}`);
+    }
+    const value = parseValue(spec, text, isDuration);
+    if (spec.kind === 'strings') {
+      const before = values.get(name);
+      values.set(name, [...(Array.isArray(before) ? before : []), text]);
+    } else {
+      values.set(name, value);
+    }
+    order.push({ name, value });
+  }
+  return { values, order, rest: args.slice(at) };
+}
+
+/** Go's listing of flags, as printed after an error and with `-h`. */
+export function describeFlags(specs: readonly FlagSpec[]): string {
+  return [...specs]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(
+      (spec) =>
+        `  -${spec.name}${spec.kind === 'bool' ? '' : `=<${VALUE_NAME[spec.kind]}>`}\n     ${spec.usage}\n`,
+    )
+    .join('\n');
+}
+
+const VALUE_NAME = { string: 'string', int: 'int', duration: 'duration', strings: 'value' } as const;
+
+function splitFlag(word: string): [name: string, inline: string | undefined] {
+  const bare = word.startsWith('--') ? word.slice(2) : word.slice(1);
+  const equals = bare.indexOf('=');
+  if (bare === '' || bare.startsWith('-') || equals === 0) throw new FlagError(`bad flag syntax: ${word}`);
+  return equals < 0 ? [bare, undefined] : [bare.slice(0, equals), bare.slice(equals + 1)];
+}
+
+function parseValue(spec: FlagSpec, text: string, isDuration: (text: string) => boolean): FlagValue {
+  switch (spec.kind) {
+    case 'bool':
+      if (TRUE.has(text)) return true;
+      if (FALSE.has(text)) return false;
+      throw new FlagError(`invalid boolean value ${JSON.stringify(text)} for -${spec.name}: parse error`);
+    case 'int':
+      if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+      throw new FlagError(`invalid value ${JSON.stringify(text)} for flag -${spec.name}: parse error`);
+    case 'duration':
+      if (isDuration(text)) return text;
+      throw new FlagError(`invalid value ${JSON.stringify(text)} for flag -${spec.name}: parse error`);
+    case 'string':
+    case 'strings':
+      return text;
+  }
+}

@@ -1,0 +1,180 @@
+/** Refuses settings that contradict each other, in Consul's sentences, and words the warnings about risky ones. */
+
+import { isIP } from 'node:net';
+import { isAnyAddress } from './addresses.ts';
+import type { Config } from './config.ts';
+import { ConfigError, type Tree } from './decode.ts';
+import { number, text } from './definitions.ts';
+
+const DATACENTER = /^[a-z0-9_-]+$/;
+const META_KEY = /^[a-zA-Z0-9_-]+$/;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** @param tree the merged input, to tell what was given from what was defaulted. @throws ConfigError */
+export function validateConfig(config: Config, tree: Tree): void {
+  const expect = number(tree.bootstrap_expect);
+  const bootstrap = tree.bootstrap === true;
+  if (config.datacenter === '') throw new ConfigError('datacenter cannot be empty');
+  if (!DATACENTER.test(config.datacenter)) {
+    throw new ConfigError(
+      `datacenter cannot be ${JSON.stringify(config.datacenter)}. Please use only [a-z0-9-_]`,
+    );
+  }
+  if (config.dataDir === '' && !config.isDev) throw new ConfigError('data_dir cannot be empty');
+  if (config.nodeName === '') throw new ConfigError('node_name cannot be empty');
+  if (config.nodeId !== '' && !UUID.test(config.nodeId)) {
+    throw new ConfigError(`node_id invalid: ${JSON.stringify(config.nodeId)} is not a UUID`);
+  }
+  if (expect < 0)
+    throw new ConfigError(`bootstrap_expect cannot be ${expect}. Must be greater than or equal to zero`);
+  if (expect > 0 && config.isDev) throw new ConfigError("'bootstrap_expect > 0' not allowed in dev mode");
+  if (expect > 0 && !config.isServer)
+    throw new ConfigError("'bootstrap_expect > 0' requires 'server = true'");
+  if (bootstrap && !config.isServer) throw new ConfigError("'bootstrap = true' requires 'server = true'");
+  if (expect > 0 && bootstrap) {
+    throw new ConfigError("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive");
+  }
+  validateAddresses(config);
+  validateLimits(config);
+  validateNodeMeta(config.nodeMeta);
+  validateListeners(config);
+  if (config.encrypt !== '') validateKey(config.encrypt);
+}
+
+/** Sentences for the first log lines. */
+export function warningsFor(config: Config): string[] {
+  const warnings: string[] = [];
+  const expect = config.bootstrapExpect;
+  if (config.bootstrap && !config.isDev) {
+    warnings.push('BootstrapExpect is set to 1; this is the same as Bootstrap mode.');
+    warnings.push('bootstrap = true: do not enable unless necessary');
+  }
+  if (expect > 0) warnings.push(`bootstrap_expect > 0: expecting ${expect} servers`);
+  if (expect === 2) {
+    warnings.push(
+      'bootstrap_expect = 2: A cluster with 2 servers will provide no failure tolerance. See https://www.consul.io/docs/internals/consensus.html#deployment-table',
+    );
+  } else if (expect > 2 && expect % 2 === 0) {
+    warnings.push(
+      'bootstrap_expect is even number: A cluster with an even number of servers does not achieve optimum fault tolerance. See https://www.consul.io/docs/internals/consensus.html#deployment-table',
+    );
+  }
+  if (/[^A-Za-z0-9-]/.test(config.nodeName)) {
+    warnings.push(
+      `Node name ${JSON.stringify(config.nodeName)} will not be discoverable via DNS due to invalid characters. Valid characters include all alpha-numerics and dashes.`,
+    );
+  } else if (config.nodeName.length > 63) {
+    warnings.push(
+      `Node name ${JSON.stringify(config.nodeName)} will not be discoverable via DNS due to it being too long. Valid lengths are between 1 and 63 bytes.`,
+    );
+  }
+  if (config.enableScriptChecks && config.http.allowWriteHttpFrom.length === 0) {
+    warnings.push(
+      'using enable-script-checks without ACLs and without allow_write_http_from is DANGEROUS, use enable-local-script-checks instead, see https://www.hashicorp.com/blog/protecting-consul-from-rce-risk-in-specific-configurations/',
+    );
+  }
+  return warnings;
+}
+
+function validateAddresses(config: Config): void {
+  const { bindAddress } = config;
+  if (bindAddress === '') throw new ConfigError('bind_addr cannot be empty');
+  if (bindAddress.startsWith('unix://')) throw new ConfigError('bind_addr cannot be a unix socket');
+  if (/\s/.test(bindAddress)) {
+    throw new ConfigError(
+      "bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
+    );
+  }
+  if (isIP(bindAddress) === 0) throw new ConfigError('bind_addr must be an ip address');
+  if (isAnyAddress(config.advertiseAddress))
+    throw new ConfigError('Advertise address cannot be 0.0.0.0, :: or [::]');
+  if (isAnyAddress(config.advertiseAddressWan)) {
+    throw new ConfigError('Advertise WAN address cannot be 0.0.0.0, :: or [::]');
+  }
+  if (isIP(config.advertiseAddress) === 0) {
+    throw new ConfigError(
+      `advertise_addr must be an ip address, got ${JSON.stringify(config.advertiseAddress)}`,
+    );
+  }
+  for (const recursor of config.recursors) {
+    if (isAnyAddress(recursor)) throw new ConfigError('DNS recursor address cannot be 0.0.0.0, :: or [::]');
+  }
+  const reserved = ['service', 'connect', 'node', 'query', 'addr', config.datacenter];
+  if (config.altDomain !== '' && reserved.includes(config.altDomain.split('.')[0] ?? '')) {
+    throw new ConfigError(`alt_domain cannot start with {${reserved.join(',')}}`);
+  }
+}
+
+function validateLimits(config: Config): void {
+  const { raftMultiplier, dns } = config;
+  if (raftMultiplier < 1 || raftMultiplier > 10) {
+    throw new ConfigError(
+      `performance.raft_multiplier cannot be ${raftMultiplier}. Must be between 1 and 10`,
+    );
+  }
+  if (config.checkOutputMaxSize < 1) {
+    throw new ConfigError(
+      'check_output_max_size must be positive, to discard check output use the discard_check_output flag',
+    );
+  }
+  if (dns.udpAnswerLimit < 0) {
+    throw new ConfigError(
+      `dns_config.udp_answer_limit cannot be ${dns.udpAnswerLimit}. Must be greater than or equal to zero`,
+    );
+  }
+  if (dns.aRecordLimit < 0) {
+    throw new ConfigError(
+      `dns_config.a_record_limit cannot be ${dns.aRecordLimit}. Must be greater than or equal to zero`,
+    );
+  }
+}
+
+/** The rule for node and service metadata. @returns what is wrong with the pairs, undefined when nothing is */
+export function metaProblem(meta: Readonly<Record<string, string>>): string | undefined {
+  const entries = Object.entries(meta);
+  if (entries.length > 64) return 'Node metadata cannot contain more than 64 key/value pairs';
+  for (const [key, value] of entries) {
+    const reason = metaPairProblem(key, value);
+    if (reason !== undefined) return `Couldn't load metadata pair ('${key}', '${value}'): ${reason}`;
+  }
+  return undefined;
+}
+
+function metaPairProblem(key: string, value: string): string | undefined {
+  if (key === '') return 'Key cannot be blank';
+  if (!META_KEY.test(key)) return 'Key contains invalid characters';
+  if (key.length > 128) return 'Key is too long (limit: 128 characters)';
+  if (key.startsWith('consul-')) return "Key prefix 'consul-' is reserved for internal use";
+  if (value.length > 512) return 'Value is too long (limit: 512 characters)';
+  return undefined;
+}
+
+function validateNodeMeta(meta: Readonly<Record<string, string>>): void {
+  const problem = metaProblem(meta);
+  if (problem !== undefined) throw new ConfigError(`node_meta invalid: ${problem}`);
+}
+
+/** Every listener needs an address of its own. */
+function validateListeners(config: Config): void {
+  const taken = new Map<string, string>();
+  const claim = (label: string, address: string, port: number) => {
+    if (port <= 0) return;
+    const key = `${address}:${port}`;
+    const other = taken.get(key);
+    if (other !== undefined) throw new ConfigError(`${label} address ${key} already configured for ${other}`);
+    taken.set(key, label);
+  };
+  for (const address of config.dnsAddresses) claim('DNS', address, config.ports.dns);
+  for (const address of config.httpAddresses) claim('HTTP', address, config.ports.http);
+  if (config.isServer) claim('RPC Advertise', config.advertiseAddress, config.ports.server);
+  claim('Serf Advertise LAN', config.advertiseAddress, config.ports.serfLan);
+  if (config.isServer) claim('Serf Advertise WAN', config.advertiseAddressWan, config.ports.serfWan);
+}
+
+function validateKey(key: string): void {
+  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text(key));
+  if (!isBase64) throw new ConfigError('encrypt has invalid key: illegal base64 data at input byte 0');
+  const bytes = Buffer.from(key, 'base64').length;
+  if (![16, 24, 32].includes(bytes))
+    throw new ConfigError('encrypt has invalid key: key size must be 16, 24 or 32 bytes');
+}
