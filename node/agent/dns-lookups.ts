@@ -1,0 +1,79 @@
+/** Answers the resolver's look-ups from the agent's backend: at once on a server, by RPC on a client. */
+
+import type { DnsLookups, MaybePromise, ServiceLookup } from '../../shared/dns/lookups.ts';
+import { ConsulError } from '../../shared/errors.ts';
+import type { HealthEntry, Node } from '../../shared/types/v1.ts';
+import type { Backend, ReadReply } from '../rpc/backend.ts';
+import type { ReadEndpoint } from '../rpc/endpoint.ts';
+import { catalogListNodes, catalogNodeServices, healthServiceNodes, NO_MODIFIERS } from '../rpc/endpoints.ts';
+
+export interface DnsLookupOptions {
+  readonly datacenter: string;
+  readonly allowStale: boolean;
+  /** A stale answer older than this is asked again from the leader. */
+  readonly maxStaleMs: number;
+}
+
+export function createDnsLookups(backend: Backend, options: DnsLookupOptions): DnsLookups {
+  const nodesByAddress = new WeakMap<readonly Node[], ReadonlyMap<string, Node>>();
+
+  function ask<Args, Result>(
+    endpoint: ReadEndpoint<Args, Result>,
+    args: Args,
+    datacenter: string,
+  ): MaybePromise<Result> {
+    const isLocal = datacenter === '' || datacenter === options.datacenter;
+    if (isLocal && options.allowStale) {
+      const reply: ReadReply<Result> | undefined = backend.readLocal(endpoint, args);
+      if (reply !== undefined && reply.meta.lastContactMs <= options.maxStaleMs) return reply.value;
+    }
+    const consistency = options.allowStale ? 'stale' : 'default';
+    return backend
+      .read(endpoint, args, {
+        datacenter: isLocal ? '' : datacenter,
+        token: '',
+        consistency,
+        maxStaleMs: options.maxStaleMs,
+      })
+      .then((reply) => reply.value);
+  }
+
+  return {
+    node(name, datacenter) {
+      const found = ask(catalogNodeServices, { node: name, filter: '' }, datacenter);
+      return then(found, (value) => value?.Node);
+    },
+    service({ service, tag, kind, datacenter }: ServiceLookup): MaybePromise<readonly HealthEntry[]> {
+      const tags = tag === undefined ? [] : [tag];
+      return ask(
+        healthServiceNodes,
+        { ...NO_MODIFIERS, service, tags, kind, passingOnly: false },
+        datacenter,
+      );
+    },
+    preparedQuery() {
+      throw new ConsulError('not-found', 404, 'Query not found');
+    },
+    nodeByAddress(address) {
+      return then(ask(catalogListNodes, NO_MODIFIERS, ''), (nodes) => {
+        const known = nodesByAddress.get(nodes) ?? indexByAddress(nodes);
+        nodesByAddress.set(nodes, known);
+        return known.get(address);
+      });
+    },
+    serviceByAddress() {
+      return undefined;
+    },
+  };
+}
+
+function then<A, B>(value: MaybePromise<A>, map: (value: A) => B): MaybePromise<B> {
+  return value instanceof Promise ? value.then(map) : map(value);
+}
+
+/** The first node wins where several share an address. */
+function indexByAddress(nodes: readonly Node[]): ReadonlyMap<string, Node> {
+  const index = new Map<string, Node>();
+  for (const node of nodes) if (!index.has(node.Address)) index.set(node.Address, node);
+  return index;
+}

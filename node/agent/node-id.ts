@@ -1,0 +1,29 @@
+/** The agent's lasting identity: `node-id` in the data directory, a configured UUID, or a fresh random one. */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Random, randomUuid } from '../../shared/env.ts';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * @param dataDir    created when missing; undefined keeps nothing
+ * @param configured lower-case UUID, '' when none: an existing file is then authoritative
+ * @throws Error that names the file and what to do when its content is no UUID
+ */
+export function resolveNodeId(dataDir: string | undefined, configured: string, random: Random): string {
+  if (dataDir === undefined) return configured || randomUuid(random);
+  const path = join(dataDir, 'node-id');
+  mkdirSync(dataDir, { recursive: true });
+  if (configured === '' && existsSync(path)) {
+    const stored = readFileSync(path, 'utf8').trim().toLowerCase();
+    if (UUID.test(stored)) return stored;
+    throw new Error(
+      `${path} does not hold a node ID. Restore it from a backup, or delete it to let the agent take a new identity ` +
+        '(a server must then join as a new peer).',
+    );
+  }
+  const id = configured || randomUuid(random);
+  writeFileSync(path, id, { mode: 0o600 });
+  return id;
+}

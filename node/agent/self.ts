@@ -1,0 +1,152 @@
+/** What the agent tells about itself: `/v1/agent/self`, `info`, host facts and metrics. */
+
+import { statfs } from 'node:fs/promises';
+import os from 'node:os';
+import { formatDurationMs } from '../../shared/durations.ts';
+import type { Clock } from '../../shared/env.ts';
+import { CONSUL_API_VERSION, type Member } from '../../shared/types/v1.ts';
+import type { Config } from '../config/config.ts';
+import { type GossipMember, MEMBER_STATUS_NUMBER } from '../gossip/types.ts';
+import { visibleTags } from './gossip-tags.ts';
+
+export type Stats = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** A gossip member in the API's form; tags of our own are left out. */
+export function toApiMember(member: GossipMember): Member {
+  const [protocolMin, protocolMax, protocolCur, delegateMin, delegateMax, delegateCur] = member.versions;
+  return {
+    Name: member.name,
+    Addr: member.address,
+    Port: member.port,
+    Tags: visibleTags(member.tags),
+    Status: MEMBER_STATUS_NUMBER[member.status],
+    ProtocolMin: protocolMin,
+    ProtocolMax: protocolMax,
+    ProtocolCur: protocolCur,
+    DelegateMin: delegateMin,
+    DelegateMax: delegateMax,
+    DelegateCur: delegateCur,
+  };
+}
+
+export function buildStats(): Readonly<Record<string, string>> {
+  return { prerelease: '', revision: '', version: CONSUL_API_VERSION };
+}
+
+/** Section `runtime`; `goroutines` is the number of active libuv handles and requests, the nearest thing here. */
+export function runtimeStats(): Readonly<Record<string, string>> {
+  return {
+    arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    cpu_count: String(os.cpus().length),
+    goroutines: String(process.getActiveResourcesInfo().length),
+    max_procs: String(os.availableParallelism()),
+    os: process.platform,
+    version: process.version,
+  };
+}
+
+/** The settings that tools read from `DebugConfig`; secrets are hidden. */
+export function debugConfig(config: Config, nodeId: string): Record<string, unknown> {
+  const tcp = (addresses: readonly string[], port: number) =>
+    port > 0
+      ? addresses.map((address) => `tcp://${address.includes(':') ? `[${address}]` : address}:${port}`)
+      : [];
+  return {
+    ACLDatacenter: config.primaryDatacenter,
+    ACLDefaultPolicy: 'allow',
+    ACLsEnabled: false,
+    AdvertiseAddrLAN: config.advertiseAddress,
+    AdvertiseAddrWAN: config.advertiseAddressWan,
+    BindAddr: config.bindAddress,
+    Bootstrap: config.bootstrap,
+    BootstrapExpect: config.bootstrapExpect,
+    CheckOutputMaxSize: config.checkOutputMaxSize,
+    CheckUpdateInterval: formatDurationMs(config.checkUpdateIntervalMs),
+    ClientAddrs: [...config.clientAddresses],
+    DNSAddrs: [...tcp(config.dnsAddresses, config.ports.dns)],
+    DNSDomain: config.domain,
+    DNSPort: config.ports.dns,
+    DNSRecursors: [...config.recursors],
+    DataDir: config.dataDir,
+    Datacenter: config.datacenter,
+    DevMode: config.isDev,
+    EnableDebug: config.enableDebug,
+    EnableUI: config.uiEnabled,
+    EncryptKey: config.encrypt === '' ? '' : 'hidden',
+    GRPCPort: -1,
+    HTTPAddrs: [...tcp(config.httpAddresses, config.ports.http)],
+    HTTPPort: config.ports.http,
+    KVMaxValueSize: config.kvMaxValueSize,
+    LeaveOnTerm: config.leaveOnTerminate,
+    Logging: { LogFilePath: config.log.file, LogJSON: config.log.json, LogLevel: config.log.level },
+    NodeID: nodeId,
+    NodeMeta: { ...config.nodeMeta },
+    NodeName: config.nodeName,
+    PrimaryDatacenter: config.primaryDatacenter,
+    SerfPortLAN: config.ports.serfLan,
+    SerfPortWAN: config.ports.serfWan,
+    ServerMode: config.isServer,
+    ServerPort: config.ports.server,
+    SessionTTLMin: formatDurationMs(config.sessionTtlMinMs),
+    SkipLeaveOnInt: config.skipLeaveOnInterrupt,
+    TaggedAddresses: { ...config.taggedAddresses },
+    Telemetry: { MetricsPrefix: 'consul', DisableHostname: config.isDev },
+    TxnMaxReqLen: config.txnMaxReqLen,
+    Version: CONSUL_API_VERSION,
+  };
+}
+
+/** `/v1/agent/host`: lower-case inner keys, bytes and seconds. */
+export async function hostFacts(dataDir: string, clock: Clock): Promise<unknown> {
+  const total = os.totalmem();
+  const free = os.freemem();
+  const path = dataDir === '' ? '/' : dataDir;
+  const disk = await statfs(path);
+  const diskTotal = disk.blocks * disk.bsize;
+  const diskFree = disk.bavail * disk.bsize;
+  return {
+    Memory: { total, available: free, used: total - free, usedPercent: ((total - free) / total) * 100, free },
+    CPU: os.cpus().map((cpu, i) => ({ cpu: i, modelName: cpu.model, mhz: cpu.speed })),
+    Host: {
+      hostname: os.hostname(),
+      uptime: Math.floor(os.uptime()),
+      bootTime: Math.floor(clock.nowMs() / 1000 - os.uptime()),
+      os: process.platform,
+      platform: process.platform,
+      kernelVersion: os.release(),
+      kernelArch: os.machine(),
+    },
+    Disk: {
+      path,
+      total: diskTotal,
+      free: diskFree,
+      used: diskTotal - diskFree,
+      usedPercent: diskTotal === 0 ? 0 : ((diskTotal - diskFree) / diskTotal) * 100,
+    },
+    CollectionTime: clock.nowMs() * 1e6,
+    Errors: null,
+  };
+}
+
+/** `/v1/agent/metrics`: gauges of the process and of Raft, taken when asked. */
+export function metricsSnapshot(stats: Stats, clock: Clock): unknown {
+  const memory = process.memoryUsage();
+  const gauges: [name: string, value: number][] = [
+    ['consul.runtime.alloc_bytes', memory.heapUsed],
+    ['consul.runtime.num_goroutines', process.getActiveResourcesInfo().length],
+    ['consul.runtime.sys_bytes', memory.rss],
+  ];
+  for (const key of ['applied_index', 'commit_index', 'last_log_index']) {
+    const value = stats.raft?.[key];
+    if (value !== undefined) gauges.push([`consul.raft.${key}`, Number(value)]);
+  }
+  gauges.sort(([a], [b]) => (a < b ? -1 : 1));
+  const seconds = Math.floor(clock.nowMs() / 10_000) * 10;
+  return {
+    Timestamp: `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`,
+    Gauges: gauges.map(([Name, Value]) => ({ Name, Value, Labels: {} })),
+    Points: [],
+    Counters: [],
+    Samples: [],
+  };
+}

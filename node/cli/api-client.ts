@@ -1,0 +1,270 @@
+/** The HTTP client behind the commands: flags and `CONSUL_*` variables, and errors in the words of Consul's client. */
+
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import type { FlagSpec, ParsedFlags } from '../config/flags.ts';
+import type { CliIo } from './command.ts';
+
+/** Flags of every command that talks to an agent. */
+export const CLIENT_FLAGS: readonly FlagSpec[] = [
+  {
+    name: 'http-addr',
+    kind: 'string',
+    usage:
+      'The `address` and port of the agent: host:port, http://…, https://… or unix:///path. Also CONSUL_HTTP_ADDR. Default 127.0.0.1:8500.',
+  },
+  { name: 'token', kind: 'string', usage: 'ACL token to use in the request. Also CONSUL_HTTP_TOKEN.' },
+  {
+    name: 'token-file',
+    kind: 'string',
+    usage: 'File containing the ACL token to use. Also CONSUL_HTTP_TOKEN_FILE. Wins over -token.',
+  },
+  { name: 'ca-file', kind: 'string', usage: 'Path to a CA file to use for TLS. Also CONSUL_CACERT.' },
+  { name: 'ca-path', kind: 'string', usage: 'Path to a directory of CA certificates. Also CONSUL_CAPATH.' },
+  {
+    name: 'client-cert',
+    kind: 'string',
+    usage: 'Path to a client certificate file. Also CONSUL_CLIENT_CERT.',
+  },
+  { name: 'client-key', kind: 'string', usage: 'Path to a client key file. Also CONSUL_CLIENT_KEY.' },
+  {
+    name: 'tls-server-name',
+    kind: 'string',
+    usage: 'The server name to use for TLS. Also CONSUL_TLS_SERVER_NAME.',
+  },
+  { name: 'namespace', kind: 'string', usage: 'Not supported in the open edition. Also CONSUL_NAMESPACE.' },
+];
+
+/** In addition, for commands that servers answer. */
+export const SERVER_FLAGS: readonly FlagSpec[] = [
+  { name: 'datacenter', kind: 'string', usage: "Name of the datacenter to query. Default: the agent's own." },
+  { name: 'stale', kind: 'bool', usage: 'Permit any server to answer, with possibly older data.' },
+];
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** Already percent-encoded, without the query. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body?: Uint8Array | string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface ApiClient {
+  /** @throws Error with the text of Consul's client when there is no answer */
+  request(request: ApiRequest): Promise<ApiResponse>;
+  /** As `request`, but any status other than 200 throws `Unexpected response code: 500 (text)`. */
+  expectOk(request: ApiRequest): Promise<ApiResponse>;
+  /** The body of a 200 as JSON. */
+  json<T>(request: ApiRequest): Promise<T>;
+  /** Streams a 200's body until it ends or the signal aborts. */
+  stream(request: ApiRequest, receive: (chunk: Buffer) => void): Promise<void>;
+}
+
+/** The flags or variables make no sense. The message follows `Error connecting to Consul agent: `. */
+export class ClientSetupError extends Error {
+  override readonly name = 'ClientSetupError';
+}
+
+interface Target {
+  readonly protocol: 'http' | 'https';
+  /** `host:port` as given, for messages. */
+  readonly authority: string;
+  readonly options: https.RequestOptions;
+}
+
+/** @throws ClientSetupError */
+export function createApiClient(flags: ParsedFlags, io: CliIo): ApiClient {
+  const setting = (flag: string, variable: string) =>
+    String(flags.values.get(flag) ?? io.env[variable] ?? '');
+  const target = resolveTarget(setting, io);
+  const token = tokenOf(setting);
+  const datacenter = setting('datacenter', '');
+  const isStale = flags.values.get('stale') === true;
+  const namespace = setting('namespace', 'CONSUL_NAMESPACE');
+
+  function send(
+    request: ApiRequest,
+    receive: (response: http.IncomingMessage) => void,
+    fail: (error: Error) => void,
+  ) {
+    const query = encodeQuery({
+      dc: datacenter === '' ? undefined : datacenter,
+      ns: namespace === '' ? undefined : namespace,
+      ...request.query,
+      stale: isStale ? '' : undefined,
+    });
+    const url = `${request.path}${query}`;
+    const headers = { ...(target.options.headers as http.OutgoingHttpHeaders | undefined) };
+    if (token !== '') headers['X-Consul-Token'] = token;
+    const body = request.body === undefined ? undefined : Buffer.from(request.body);
+    if (body !== undefined) headers['Content-Length'] = body.length;
+    const options = { ...target.options, method: request.method, path: url, headers, signal: request.signal };
+    const sent =
+      target.protocol === 'https' ? https.request(options, receive) : http.request(options, receive);
+    sent.on('error', (error) =>
+      fail(new Error(transportText(request.method, target, url, error), { cause: error })),
+    );
+    sent.end(body);
+  }
+
+  const client: ApiClient = {
+    request: (request) =>
+      new Promise((resolve, reject) => {
+        send(
+          request,
+          (response) => {
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.on('error', reject);
+            response.on('end', () =>
+              resolve({
+                status: response.statusCode ?? 0,
+                headers: response.headers,
+                body: Buffer.concat(chunks),
+              }),
+            );
+          },
+          reject,
+        );
+      }),
+    async expectOk(request) {
+      const response = await client.request(request);
+      if (response.status === 200) return response;
+      throw new Error(`Unexpected response code: ${response.status} (${response.body.toString()})`);
+    },
+    async json<T>(request: ApiRequest): Promise<T> {
+      const response = await client.expectOk(request);
+      return JSON.parse(response.body.toString()) as T;
+    },
+    stream: (request, receive) =>
+      new Promise((resolve, reject) => {
+        send(
+          request,
+          (response) => {
+            if (response.statusCode !== 200) {
+              const chunks: Buffer[] = [];
+              response.on('data', (chunk: Buffer) => chunks.push(chunk));
+              response.on('end', () =>
+                reject(
+                  new Error(`Unexpected response code: ${response.statusCode} (${Buffer.concat(chunks)})`),
+                ),
+              );
+              return;
+            }
+            response.on('data', receive);
+            response.on('error', () => resolve());
+            response.on('end', () => resolve());
+          },
+          reject,
+        );
+      }),
+  };
+  return client;
+}
+
+type Setting = (flag: string, variable: string) => string;
+
+function resolveTarget(setting: Setting, io: CliIo): Target {
+  const address = setting('http-addr', 'CONSUL_HTTP_ADDR') || '127.0.0.1:8500';
+  const basicAuth = io.env.CONSUL_HTTP_AUTH;
+  const headers: http.OutgoingHttpHeaders = {};
+  if (basicAuth !== undefined && basicAuth !== '') {
+    headers.Authorization = `Basic ${Buffer.from(basicAuth.includes(':') ? basicAuth : `${basicAuth}:`).toString('base64')}`;
+  }
+  if (address.startsWith('unix://')) {
+    return { protocol: 'http', authority: address, options: { socketPath: address.slice(7), headers } };
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1];
+  if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
+    throw new ClientSetupError(`Unknown protocol scheme: ${scheme}`);
+  }
+  const authority = scheme === undefined ? address : address.slice(scheme.length + 3).replace(/\/.*$/, '');
+  const isTls = scheme === 'https' || (scheme === undefined && isTrue(io.env.CONSUL_HTTP_SSL));
+  const url = parseAuthority(authority, isTls);
+  return {
+    protocol: isTls ? 'https' : 'http',
+    authority,
+    options: { host: url.host, port: url.port, headers, ...(isTls ? tlsOptions(setting, io) : {}) },
+  };
+}
+
+function parseAuthority(authority: string, isTls: boolean): { host: string; port: number } {
+  try {
+    const url = new URL(`${isTls ? 'https' : 'http'}://${authority}`);
+    return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || (isTls ? 443 : 80) };
+  } catch {
+    throw new ClientSetupError(`invalid address ${JSON.stringify(authority)}: use host:port`);
+  }
+}
+
+function tlsOptions(setting: Setting, io: CliIo): https.RequestOptions {
+  const read = (path: string) => (path === '' ? undefined : readSetupFile(path));
+  const ca = read(setting('ca-file', 'CONSUL_CACERT'));
+  const cert = read(setting('client-cert', 'CONSUL_CLIENT_CERT'));
+  const key = read(setting('client-key', 'CONSUL_CLIENT_KEY'));
+  const name = setting('tls-server-name', 'CONSUL_TLS_SERVER_NAME');
+  const verify = io.env.CONSUL_HTTP_SSL_VERIFY;
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(name === '' ? {} : { servername: name }),
+    rejectUnauthorized: verify === undefined || isTrue(verify),
+  };
+}
+
+function tokenOf(setting: Setting): string {
+  const file = setting('token-file', 'CONSUL_HTTP_TOKEN_FILE');
+  if (file !== '') return readSetupFile(file).toString().trim();
+  return setting('token', 'CONSUL_HTTP_TOKEN');
+}
+
+function readSetupFile(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ClientSetupError(
+      `Error loading ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+function isTrue(text: string | undefined): boolean {
+  return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text ?? '');
+}
+
+function encodeQuery(query: NonNullable<ApiRequest['query']>): string {
+  const pairs = Object.entries(query).flatMap(([key, value]) =>
+    value === undefined ? [] : [value].flat().map((one): [string, string] => [key, one]),
+  );
+  if (pairs.length === 0) return '';
+  pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `?${pairs.map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join('&')}`;
+}
+
+/** Go's words for a failed request: `Get "http://h:p/path": dial tcp h:p: connect: connection refused`. */
+function transportText(method: string, target: Target, url: string, error: Error): string {
+  const verb = method.charAt(0) + method.slice(1).toLowerCase();
+  const code = 'code' in error ? error.code : undefined;
+  const { host = '', port = '' } = target.options;
+  const peer = `dial tcp ${String(host).includes(':') ? `[${host}]` : host}:${port}`;
+  const reason =
+    code === 'ECONNREFUSED'
+      ? `${peer}: connect: connection refused`
+      : code === 'ENOTFOUND'
+        ? `dial tcp: lookup ${host}: no such host`
+        : code === 'ETIMEDOUT'
+          ? `${peer}: i/o timeout`
+          : code === 'ECONNRESET'
+            ? 'EOF'
+            : error.message;
+  return `${verb} "${target.protocol}://${target.authority}${url}": ${reason}`;
+}

@@ -1,0 +1,41 @@
+/** The DATA argument of `kv put` and `kv import`: literal text, `@file`, or `-` for standard input. */
+
+import { readFile } from 'node:fs/promises';
+import type { CliIo } from '../../command.ts';
+
+/** @throws Error `Failed to read file: open x: no such file or directory`, `Failed to read stdin: …` */
+export async function readDataArgument(argument: string, io: CliIo): Promise<Uint8Array> {
+  if (argument === '-') {
+    try {
+      return await io.readStdin();
+    } catch (error) {
+      throw new Error(`Failed to read stdin: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (!argument.startsWith('@')) return Buffer.from(argument);
+  const path = argument.slice(1);
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    const reason =
+      code === 'ENOENT'
+        ? 'no such file or directory'
+        : code === 'EACCES'
+          ? 'permission denied'
+          : String(code);
+    throw new Error(`Failed to read file: open ${path}: ${reason}`);
+  }
+}
+
+/** Strict standard base64. @throws Error `illegal base64 data at input byte N` */
+export function decodeBase64(text: string): Uint8Array {
+  const clean = text.replace(/[\r\n]/g, '');
+  const bad = /[^A-Za-z0-9+/=]/.exec(clean);
+  if (bad !== null) throw new Error(`illegal base64 data at input byte ${bad.index}`);
+  const body = clean.replace(/={0,2}$/, '');
+  if (clean.length % 4 !== 0 || body.includes('=')) {
+    throw new Error(`illegal base64 data at input byte ${Math.max(0, Math.floor(clean.length / 4) * 4)}`);
+  }
+  return Buffer.from(clean, 'base64');
+}
