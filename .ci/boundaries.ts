@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node/main.ts': ['node/cli', 'shared'],
 };
 /** Free to import anything: they span modules. */
-const SPANNING = ['test', 'bench', '.ci'];
+const SPANNING = ['test', 'bench', 'launch', '.ci'];
 
 /** Reached from the Workers build: Web APIs only. */
 const RUNTIME_NEUTRAL = /^shared\/|^gateway\/(?!server\.ts|start\.ts|node\/|testing\/)/;

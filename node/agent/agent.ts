@@ -1,0 +1,283 @@
+/** The composition root: one agent, server or client, built from its configuration. */
+
+import { mkdirSync } from 'node:fs';
+import { createResolver } from '../../shared/dns/resolver.ts';
+import type { Env } from '../../shared/env.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../config/decode.ts';
+import { type DnsServer, startDnsServer } from '../dns/dns-server.ts';
+import { createRecursor } from '../dns/recursor.ts';
+import { type HttpServer, startHttpServer } from '../http/http-server.ts';
+import type { Backend } from '../rpc/backend.ts';
+import { createClientBackend } from '../rpc/client-backend.ts';
+import { createServer } from '../server/server.ts';
+import { createAgentApi } from './agent-api.ts';
+import { createDnsLookups } from './dns-lookups.ts';
+import { createJoiner } from './joining.ts';
+import { createLocalAgent } from './local/local-agent.ts';
+import type { LocalAgent } from './local/types.ts';
+import type { MonitorSink } from './logging/monitor-sink.ts';
+import { resolveNodeId } from './node-id.ts';
+import { createPools, type Pools } from './pools.ts';
+import type { Stats } from './self.ts';
+import { dnsConfig, httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
+
+/** What differs between a server and a client behind the same agent. */
+export interface Core {
+  readonly backend: Backend;
+  start(): Promise<void>;
+  /** Announces the departure and waits until it is known (bounded). */
+  leave(): Promise<void>;
+  stop(): Promise<void>;
+  /** Sections of `info` beyond those of every agent. */
+  stats(): Stats;
+  /** RPC address of the leader as far as this agent knows without asking. */
+  isLeader(): boolean;
+}
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly env: Env;
+  /** `agent`. */
+  readonly log: Logger;
+  readonly monitor: MonitorSink;
+  /** Reads flags and files again. @throws ConfigError */
+  readonly reloadConfig: () => Config;
+  /** The new log level after a reload. */
+  readonly applyLogLevel: (config: Config) => void;
+  /** The agent cannot go on; the process must end with code 1. */
+  readonly onFatal: (error: Error) => void;
+  /** `PUT /v1/agent/leave` was called: leave, then end with code 0. */
+  readonly onLeaveRequested: () => void;
+}
+
+export interface Agent {
+  readonly nodeId: string;
+  /** Binds everything, joins, and resolves when requests are served. */
+  start(): Promise<void>;
+  leave(): Promise<void>;
+  shutdown(): Promise<void>;
+  reload(): Promise<void>;
+}
+
+/** @throws Error when the data directory is unusable */
+export function createAgent(options: AgentOptions): Agent {
+  const { config, env, log } = options;
+  const dataDir = config.dataDir === '' ? undefined : config.dataDir;
+  if (dataDir !== undefined) ensureDirectory(dataDir);
+  const nodeId = resolveNodeId(dataDir, config.nodeId, env.random);
+  const pools = createPools(config, nodeId, env, log.named(config.isServer ? 'server' : 'client'));
+  const core = config.isServer ? createServerCore(options, nodeId, pools) : createClientCore(options, pools);
+  const local = createLocal(options, nodeId, pools, core);
+  const joiners = [createJoiner(pools.lan, 'LAN', config.lanJoin, env.clock, log)];
+  if (pools.wan !== undefined) joiners.push(createJoiner(pools.wan, 'WAN', config.wanJoin, env.clock, log));
+  let http: HttpServer | undefined;
+  let dns: DnsServer | undefined;
+
+  const agent: Agent = {
+    nodeId,
+    async start() {
+      await pools.lan.start();
+      await pools.wan?.start();
+      await core.start();
+      await local.start({ services: config.services, checks: config.checks });
+      dns = await startDns(options, core.backend);
+      http = await startHttp(options, core.backend, api);
+      log.info('started state syncer');
+      for (const joiner of joiners) await joiner.startJoin();
+      for (const joiner of joiners) joiner.startRetrying(options.onFatal);
+      void pools.lan.rejoinFromSnapshot();
+      void pools.wan?.rejoinFromSnapshot();
+    },
+    async leave() {
+      for (const joiner of joiners) joiner.stop();
+      await core.leave();
+    },
+    async shutdown() {
+      log.info('Requesting shutdown');
+      for (const joiner of joiners) joiner.stop();
+      await local.stop();
+      await core.stop();
+      await pools.lan.shutdown();
+      await pools.wan?.shutdown();
+      for (const address of http?.addresses ?? []) {
+        log.info('Stopping server', {
+          protocol: 'HTTP',
+          address: `${address.host}:${address.port}`,
+          network: 'tcp',
+        });
+      }
+      await dns?.close();
+      await http?.close();
+      log.info('Endpoints down');
+    },
+    async reload() {
+      const next = options.reloadConfig();
+      options.applyLogLevel(next);
+      local.pauseSync();
+      try {
+        await local.reloadDefinitions({ services: next.services, checks: next.checks });
+        local.setNodeMeta(next.nodeMeta);
+        local.setDiscardCheckOutput(next.discardCheckOutput);
+      } finally {
+        local.resumeSync();
+      }
+    },
+  };
+  const api = createAgentApi({
+    config,
+    nodeId,
+    env,
+    log,
+    pools,
+    core,
+    local,
+    monitor: options.monitor,
+    reload: agent.reload,
+    leave: options.onLeaveRequested,
+  });
+  return agent;
+}
+
+function createServerCore(options: AgentOptions, nodeId: string, pools: Pools): Core {
+  const { config, env, log } = options;
+  const server = createServer({
+    nodeName: config.nodeName,
+    nodeId,
+    datacenter: config.datacenter,
+    bindAddress: config.bindAddress,
+    rpcPort: config.ports.server,
+    advertiseAddress: config.advertiseAddress,
+    dataDir: config.dataDir === '' ? undefined : config.dataDir,
+    bootstrap: config.bootstrap || config.isDev,
+    bootstrapExpect: config.bootstrapExpect,
+    raft: raftSettings(config),
+    lan: pools.lan,
+    wan: pools.wan,
+    env,
+    log: log.named('server'),
+    rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
+    sessionTtlMinMs: config.sessionTtlMinMs,
+    leaveDrainMs: config.leaveDrainTimeMs,
+    onFatal: options.onFatal,
+  });
+  return {
+    backend: server,
+    start: () => server.start(),
+    leave: () => server.leave(),
+    stop: () => server.stop(),
+    stats: () => ({ ...server.stats(), serf_wan: pools.wan?.stats() ?? {} }),
+    isLeader: () => server.isLeader(),
+  };
+}
+
+function createClientCore(options: AgentOptions, pools: Pools): Core {
+  const { config, env, log } = options;
+  const client = createClientBackend({
+    datacenter: config.datacenter,
+    lan: pools.lan,
+    env,
+    log: log.named('client'),
+    rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
+  });
+  return {
+    backend: client,
+    start: async () => client.start(),
+    leave: () => pools.lan.leave(),
+    stop: async () => client.stop(),
+    stats: () => ({
+      consul: { acl: 'disabled', known_servers: String(client.knownServers()), server: 'false' },
+    }),
+    isLeader: () => false,
+  };
+}
+
+function createLocal(options: AgentOptions, nodeId: string, pools: Pools, core: Core): LocalAgent {
+  const { config, env, log } = options;
+  const aliveMembers = () => pools.lan.members().filter((member) => member.status === 'alive').length;
+  const local = createLocalAgent({
+    nodeName: config.nodeName,
+    nodeId,
+    nodeAddress: config.advertiseAddress,
+    taggedAddresses: taggedAddresses(config),
+    nodeMeta: config.nodeMeta,
+    datacenter: config.datacenter,
+    dataDir: config.dataDir === '' ? undefined : config.dataDir,
+    backend: core.backend,
+    env,
+    log,
+    clusterSize: () => Math.max(1, aliveMembers()),
+    enableScriptChecks: config.enableScriptChecks,
+    enableLocalScriptChecks: config.enableLocalScriptChecks,
+    checkOutputMaxSize: config.checkOutputMaxSize,
+    checkUpdateIntervalMs: config.checkUpdateIntervalMs,
+    discardCheckOutput: config.discardCheckOutput,
+    sidecarPorts: { min: config.ports.sidecarMin, max: config.ports.sidecarMax },
+    coordinate: config.disableCoordinates ? undefined : () => pools.lan.coordinate(),
+    coordinateIntervalMinMs: config.coordinateIntervalMs,
+  });
+  pools.lan.subscribe((event) => {
+    const hasServer =
+      event.kind === 'member-join' && event.members.some((member) => member.tags.role === 'consul');
+    const isNewLeader = event.kind === 'user' && event.name === 'consul:new-leader';
+    if (isNewLeader)
+      log.named('server').info('New leader elected', { payload: Buffer.from(event.payload).toString() });
+    if (hasServer || isNewLeader) local.serverJoined();
+  });
+  return local;
+}
+
+async function startDns(options: AgentOptions, backend: Backend): Promise<DnsServer | undefined> {
+  const { config, env, log } = options;
+  if (config.ports.dns <= 0) return undefined;
+  const dnsLog = log.named('dns');
+  const settings = dnsConfig(config);
+  const lookups = createDnsLookups(backend, {
+    datacenter: config.datacenter,
+    allowStale: config.dns.allowStale,
+    maxStaleMs: config.dns.maxStaleMs,
+  });
+  const recursor = config.recursors.length === 0 ? undefined : createRecursor({ env, log: dnsLog });
+  const resolver = createResolver(settings, lookups, { env, log: dnsLog, recursor });
+  const server = await startDnsServer({
+    addresses: [...config.dnsAddresses],
+    port: config.ports.dns,
+    resolver,
+    log: dnsLog,
+    env,
+  });
+  for (const address of config.dnsAddresses) {
+    for (const network of ['udp', 'tcp']) {
+      log.info('Started DNS server', { address: `${address}:${config.ports.dns}`, network });
+    }
+  }
+  return server;
+}
+
+async function startHttp(
+  options: AgentOptions,
+  backend: Backend,
+  api: ReturnType<typeof createAgentApi>,
+): Promise<HttpServer | undefined> {
+  const { config, env, log } = options;
+  if (config.ports.http <= 0) return undefined;
+  const server = await startHttpServer({
+    listen: listenAddresses(config),
+    dependencies: { backend, agent: api, env, log: log.named('http'), compileFilter: api.compileFilter },
+    config: httpConfig(config),
+  });
+  for (const address of server.addresses) {
+    log.info('Started HTTP server', { address: `${address.host}:${address.port}`, network: 'tcp' });
+  }
+  return server;
+}
+
+function ensureDirectory(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`data_dir ${JSON.stringify(dataDir)} is not usable: ${text}`);
+  }
+}

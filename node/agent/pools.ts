@@ -1,0 +1,84 @@
+/** The agent's gossip pools: LAN for every agent, WAN for servers. */
+
+import { join } from 'node:path';
+import type { Env } from '../../shared/env.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Config, GossipTuning } from '../config/config.ts';
+import { createGossipPool } from '../gossip/gossip-pool.ts';
+import { LAN_TIMERS, WAN_TIMERS } from '../gossip/timers.ts';
+import type { GossipConfig, GossipPool, GossipTimers } from '../gossip/types.ts';
+import { lanTags, wanTags } from './gossip-tags.ts';
+import { lanMergeProblem, wanMergeProblem } from './merge-check.ts';
+
+export interface Pools {
+  readonly lan: GossipPool;
+  /** undefined on clients and where `ports.serf_wan` is off. */
+  readonly wan: GossipPool | undefined;
+}
+
+/** @param log `agent.server` or `agent.client` */
+export function createPools(config: Config, nodeId: string, env: Env, log: Logger): Pools {
+  const serf = log.named('serf');
+  const lan = createGossipPool(lanConfig(config, nodeId), { env, log: serf.named('lan') });
+  const hasWan = config.isServer && config.ports.serfWan > 0;
+  const wan = hasWan
+    ? createGossipPool(wanConfig(config, nodeId), { env, log: serf.named('wan') })
+    : undefined;
+  return { lan, wan };
+}
+
+function lanConfig(config: Config, nodeId: string): GossipConfig {
+  const self = { nodeName: config.nodeName, nodeId, datacenter: config.datacenter };
+  return {
+    ...commonConfig(config),
+    pool: 'lan',
+    nodeName: config.nodeName,
+    bindAddress: config.serfLanBind,
+    bindPort: config.ports.serfLan,
+    advertiseAddress: config.advertiseAddress,
+    advertisePort: config.ports.serfLan,
+    tags: lanTags(config, nodeId),
+    timers: tuned(LAN_TIMERS, config.gossipLan, config.reconnectTimeoutMs),
+    snapshotPath: dataFile(config, 'local.snapshot'),
+    keyringPath: keyringFile(config, 'local.keyring'),
+    mergeCheck: (members) => lanMergeProblem(self, members),
+  };
+}
+
+function wanConfig(config: Config, nodeId: string): GossipConfig {
+  return {
+    ...commonConfig(config),
+    pool: 'wan',
+    nodeName: `${config.nodeName}.${config.datacenter}`,
+    bindAddress: config.serfWanBind,
+    bindPort: config.ports.serfWan,
+    advertiseAddress: config.advertiseAddressWan,
+    advertisePort: config.ports.serfWan,
+    tags: wanTags(config, nodeId),
+    timers: tuned(WAN_TIMERS, config.gossipWan, config.reconnectTimeoutWanMs),
+    snapshotPath: dataFile(config, 'remote.snapshot'),
+    keyringPath: keyringFile(config, 'remote.keyring'),
+    mergeCheck: (members) => wanMergeProblem(members),
+  };
+}
+
+function commonConfig(config: Config) {
+  return {
+    keys: config.encrypt === '' ? [] : [Buffer.from(config.encrypt, 'base64')],
+    encryptVerifyIncoming: config.encryptVerifyIncoming,
+    encryptVerifyOutgoing: config.encryptVerifyOutgoing,
+    rejoinAfterLeave: config.rejoinAfterLeave,
+  };
+}
+
+function tuned(profile: GossipTimers, tuning: GossipTuning, reconnectTimeoutMs: number): GossipTimers {
+  return { ...profile, ...tuning, reconnectTimeoutMs };
+}
+
+function dataFile(config: Config, name: string): string | undefined {
+  return config.dataDir === '' ? undefined : join(config.dataDir, 'serf', name);
+}
+
+function keyringFile(config: Config, name: string): string | undefined {
+  return config.disableKeyringFile ? undefined : dataFile(config, name);
+}

@@ -1,0 +1,97 @@
+/** Slices of the configuration in the form that each part of the agent takes. */
+
+import { isIPv4 } from 'node:net';
+import { DEFAULT_DNS_CONFIG, type DnsConfig } from '../../shared/dns/config.ts';
+import type { Config } from '../config/config.ts';
+import { DEFAULT_HTTP_CONFIG, type HttpConfig, type ListenAddress } from '../http/options.ts';
+import type { RaftSettings } from '../server/options.ts';
+
+/**
+ * Raft's timeouts at `raft_multiplier` 1, milliseconds. Consul's are 1000, 1000 and 500; with its default multiplier
+ * of 5 a killed leader is missed for 5 to 10 s. Pre-vote and check-quorum make shorter ones safe from needless
+ * elections, so that the same multiplier gives about a second here.
+ */
+const BASE_HEARTBEAT_MS = 120;
+const BASE_ELECTION_MS = 120;
+const BASE_LEASE_MS = 60;
+
+export function raftSettings(config: Config): RaftSettings {
+  const scale = config.raftMultiplier;
+  return {
+    heartbeatTimeoutMs: BASE_HEARTBEAT_MS * scale,
+    electionTimeoutMs: BASE_ELECTION_MS * scale,
+    leaderLeaseMs: BASE_LEASE_MS * scale,
+    snapshotIntervalMs: config.raftSnapshotIntervalMs,
+    snapshotThreshold: config.raftSnapshotThreshold,
+    trailingLogs: config.raftTrailingLogs,
+  };
+}
+
+/** `lan`, `wan` and their twins by family, overlaid with configured ones. */
+export function taggedAddresses(config: Config): Record<string, string> {
+  const { advertiseAddress: lan, advertiseAddressWan: wan } = config;
+  const family = (address: string) => (isIPv4(address) ? 'ipv4' : 'ipv6');
+  return {
+    lan,
+    [`lan_${family(lan)}`]: lan,
+    wan,
+    [`wan_${family(wan)}`]: wan,
+    ...config.taggedAddresses,
+  };
+}
+
+export function listenAddresses(config: Config): ListenAddress[] {
+  return config.httpAddresses.map((address) =>
+    address.startsWith('unix://')
+      ? { path: address.slice('unix://'.length) }
+      : { host: address.replace(/^\[|\]$/g, ''), port: config.ports.http },
+  );
+}
+
+export function httpConfig(config: Config): HttpConfig {
+  return {
+    ...DEFAULT_HTTP_CONFIG,
+    datacenter: config.datacenter,
+    nodeName: config.nodeName,
+    isDevMode: config.isDev,
+    responseHeaders: config.http.responseHeaders,
+    blockEndpoints: config.http.blockEndpoints,
+    allowWriteHttpFrom: config.http.allowWriteHttpFrom,
+    kvMaxValueSize: config.kvMaxValueSize,
+    txnMaxReqLen: config.txnMaxReqLen,
+    defaultQueryTimeMs: config.defaultQueryTimeMs,
+    maxQueryTimeMs: config.maxQueryTimeMs,
+    disableHttpUnprintableCharFilter: config.disableHttpUnprintableCharFilter,
+    discoveryMaxStaleMs: config.discoveryMaxStaleMs,
+    disableCoordinates: config.disableCoordinates,
+    translateWanAddrs: config.translateWanAddrs,
+    maxConnectionsPerClient: config.http.maxConnsPerClient,
+    uiEnabled: config.uiEnabled,
+    uiContentPath: config.uiContentPath,
+  };
+}
+
+export function dnsConfig(config: Config): DnsConfig {
+  const { dns } = config;
+  return {
+    ...DEFAULT_DNS_CONFIG,
+    domain: config.domain,
+    altDomain: config.altDomain,
+    datacenter: config.datacenter,
+    nodeName: config.nodeName,
+    nodeTtlMs: dns.nodeTtlMs,
+    serviceTtlMs: dns.serviceTtlMs,
+    onlyPassing: dns.onlyPassing,
+    enableTruncate: dns.enableTruncate,
+    udpAnswerLimit: dns.udpAnswerLimit,
+    aRecordLimit: dns.aRecordLimit,
+    disableCompression: dns.disableCompression,
+    soa: dns.soa,
+    enableAdditionalNodeMetaTxt: dns.enableAdditionalNodeMetaTxt,
+    recursors: config.recursors,
+    recursorTimeoutMs: dns.recursorTimeoutMs,
+    translateWanAddrs: config.translateWanAddrs,
+    allowStale: dns.allowStale,
+    maxStaleMs: dns.maxStaleMs,
+  };
+}
