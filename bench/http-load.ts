@@ -1,0 +1,144 @@
+/** A closed-loop HTTP/1.1 load: every connection sends its next request when the answer to the last is complete. */
+
+import net from 'node:net';
+
+export interface HttpLoad {
+  readonly url: URL;
+  readonly connections: number;
+  readonly durationMs: number;
+  /** The n-th request of all, as bytes on the wire. */
+  readonly request: (n: number) => Buffer;
+}
+
+export interface LoadResult {
+  readonly requests: number;
+  readonly errors: number;
+  readonly perSecond: number;
+  /** Milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Latencies are counted in buckets of this many milliseconds, up to ten seconds. */
+const BUCKET_MS = 0.05;
+const BUCKETS = 200_000;
+
+export async function runHttpLoad(load: HttpLoad): Promise<LoadResult> {
+  const histogram = new Uint32Array(BUCKETS);
+  const counts = { sent: 0, done: 0, errors: 0 };
+  const started = performance.now();
+  const until = started + load.durationMs;
+  await Promise.all(
+    Array.from({ length: load.connections }, () => runConnection(load, until, histogram, counts)),
+  );
+  return summarise(histogram, counts, performance.now() - started);
+}
+
+interface Counts {
+  sent: number;
+  done: number;
+  errors: number;
+}
+
+function runConnection(load: HttpLoad, until: number, histogram: Uint32Array, counts: Counts): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: load.url.hostname, port: Number(load.url.port), noDelay: true });
+    let sentAt = 0;
+    const reader = new ResponseReader();
+    const next = () => {
+      if (performance.now() >= until) {
+        socket.destroy();
+        resolve();
+        return;
+      }
+      sentAt = performance.now();
+      socket.write(load.request(counts.sent++));
+    };
+    socket.on('connect', next);
+    socket.on('data', (data) => {
+      const chunk = typeof data === 'string' ? Buffer.from(data) : data;
+      const status = reader.push(chunk);
+      if (status === undefined) return;
+      const bucket = Math.min(BUCKETS - 1, Math.floor((performance.now() - sentAt) / BUCKET_MS));
+      histogram[bucket] = (histogram[bucket] ?? 0) + 1;
+      counts.done++;
+      if (status !== 200) counts.errors++;
+      next();
+    });
+    socket.on('error', () => {
+      counts.errors++;
+      resolve();
+    });
+    socket.on('close', () => resolve());
+  });
+}
+
+/** Finds the end of one response at a time. Invariant: `#need` is the bytes still missing once the head is known. */
+class ResponseReader {
+  #head = '';
+  #need = -1;
+  #status = 0;
+  #isChunked = false;
+
+  /** @returns the status when the response is complete */
+  push(chunk: Buffer): number | undefined {
+    if (this.#need >= 0) {
+      this.#need -= chunk.length;
+      return this.#finish();
+    }
+    if (this.#isChunked)
+      return chunk.subarray(-5).toString('latin1') === '0\r\n\r\n' ? this.#reset() : undefined;
+    this.#head += chunk.toString('latin1');
+    const end = this.#head.indexOf('\r\n\r\n');
+    if (end < 0) return undefined;
+    this.#status = Number(this.#head.slice(9, 12));
+    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#head.slice(0, end))?.[1];
+    if (length === undefined) {
+      this.#isChunked = true;
+      return this.#head.endsWith('0\r\n\r\n') ? this.#reset() : undefined;
+    }
+    this.#need = Number(length) - (this.#head.length - end - 4);
+    return this.#finish();
+  }
+
+  #finish(): number | undefined {
+    return this.#need > 0 ? undefined : this.#reset();
+  }
+
+  #reset(): number {
+    this.#head = '';
+    this.#need = -1;
+    this.#isChunked = false;
+    return this.#status;
+  }
+}
+
+export function summarise(
+  histogram: Uint32Array,
+  counts: { done: number; errors: number },
+  elapsedMs: number,
+): LoadResult {
+  return {
+    requests: counts.done,
+    errors: counts.errors,
+    perSecond: (counts.done / elapsedMs) * 1000,
+    p50: quantile(histogram, counts.done, 0.5),
+    p99: quantile(histogram, counts.done, 0.99),
+  };
+}
+
+function quantile(histogram: Uint32Array, total: number, q: number): number {
+  let seen = 0;
+  for (let i = 0; i < histogram.length; i++) {
+    seen += histogram[i] ?? 0;
+    if (seen >= total * q) return (i + 1) * BUCKET_MS;
+  }
+  return Number.NaN;
+}
+
+/** A request's bytes; `body` for writes. */
+export function httpRequestBytes(method: string, url: URL, path: string, body?: Buffer): Buffer {
+  const length = body === undefined ? '' : `Content-Length: ${body.length}\r\n`;
+  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: ${url.host}\r\n${length}\r\n`);
+  return body === undefined ? head : Buffer.concat([head, body]);
+}

@@ -1,0 +1,66 @@
+/** A real Prometheus whose only way to find targets is the gateway. */
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fetchJson } from '../../launch/pool.ts';
+
+export interface Target {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly scrapeUrl: string;
+  readonly health: string;
+}
+
+export interface Prometheus {
+  /** Active targets now; undefined while it does not answer. */
+  targets(): Promise<readonly Target[] | undefined>;
+  stop(): Promise<void>;
+}
+
+/** `consul_sd_configs` at the gateway, keeping services tagged `node-exporter`, metadata as labels. */
+export function startPrometheus(gatewayAddress: string, port: number): Prometheus {
+  const dir = mkdtempSync(join(tmpdir(), 'prometheus-'));
+  const file = join(dir, 'prometheus.yml');
+  writeFileSync(file, configFor(gatewayAddress));
+  const child = spawn(
+    'prometheus',
+    [
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(dir, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: 'ignore' },
+  );
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  return {
+    async targets() {
+      type Answer = { data: { activeTargets: Target[] } };
+      return (await fetchJson<Answer>(`http://127.0.0.1:${port}/api/v1/targets`))?.data.activeTargets;
+    },
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function configFor(gatewayAddress: string): string {
+  return `
+global:
+  scrape_interval: 1s
+scrape_configs:
+  - job_name: consul-node-exporter
+    consul_sd_configs:
+      - server: '${gatewayAddress}'
+        services: []
+        refresh_interval: 1s
+    relabel_configs:
+      - source_labels: [__meta_consul_tags]
+        regex: .*node-exporter.*
+        action: keep
+      - regex: __meta_consul_service_metadata_(.+)
+        action: labelmap
+`;
+}
