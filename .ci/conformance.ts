@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 interface Report {
-  readonly cases: readonly { readonly case: string; readonly failures: readonly { readonly step: number }[] }[];
+  readonly cases: readonly {
+    readonly case: string;
+    readonly failures: readonly { readonly step: number }[];
+  }[];
 }
 
 const kit = process.argv[2] ?? '';
@@ -16,10 +19,14 @@ const decisions = readFileSync(join(root, 'docs/compatibility.md'), 'utf8');
 const report = join(mkdtempSync(join(tmpdir(), 'conformance-')), 'report.json');
 
 const only = groups.flatMap((group) => ['--only', `${group}/*`]);
-const run = spawnSync(process.execPath, [kit, '--start', `${process.execPath} ${join(root, 'dist/node/main.js')}`, ...only, '--json', report], {
-  encoding: 'utf8',
-  maxBuffer: 64 * 1024 * 1024,
-});
+const run = spawnSync(
+  process.execPath,
+  [kit, '--start', `${process.execPath} ${join(root, 'dist/node/main.js')}`, ...only, '--json', report],
+  {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  },
+);
 process.stdout.write(run.stdout);
 process.stderr.write(run.stderr);
 if (run.status === 0) process.exit(0);

@@ -13,6 +13,7 @@ import type { Backend } from '../rpc/backend.ts';
 import { createClientBackend } from '../rpc/client-backend.ts';
 import { createServer } from '../server/server.ts';
 import { createAgentApi } from './agent-api.ts';
+import { compileFilter } from './filters.ts';
 import { createDnsLookups } from './dns-lookups.ts';
 import { createJoiner } from './joining.ts';
 import { createLocalAgent } from './local/local-agent.ts';
@@ -150,7 +151,8 @@ function createServerCore(options: AgentOptions, nodeId: string, pools: Pools): 
     rpcPort: config.ports.server,
     advertiseAddress: config.advertiseAddress,
     dataDir: config.dataDir === '' ? undefined : config.dataDir,
-    bootstrap: config.bootstrap || config.isDev,
+    bootstrap: config.bootstrap,
+    isDev: config.isDev,
     bootstrapExpect: config.bootstrapExpect,
     raft: raftSettings(config),
     lan: pools.lan,
@@ -264,7 +266,7 @@ async function startHttp(
   if (config.ports.http <= 0) return undefined;
   const server = await startHttpServer({
     listen: listenAddresses(config),
-    dependencies: { backend, agent: api, env, log: log.named('http'), compileFilter: api.compileFilter },
+    dependencies: { backend, agent: api, env, log: log.named('http'), compileFilter },
     config: httpConfig(config),
   });
   for (const address of server.addresses) {

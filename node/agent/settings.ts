@@ -6,21 +6,9 @@ import type { Config } from '../config/config.ts';
 import { DEFAULT_HTTP_CONFIG, type HttpConfig, type ListenAddress } from '../http/options.ts';
 import type { RaftSettings } from '../server/options.ts';
 
-/**
- * Raft's timeouts at `raft_multiplier` 1, milliseconds. Consul's are 1000, 1000 and 500; with its default multiplier
- * of 5 a killed leader is missed for 5 to 10 s. Pre-vote and check-quorum make shorter ones safe from needless
- * elections, so that the same multiplier gives about a second here.
- */
-const BASE_HEARTBEAT_MS = 120;
-const BASE_ELECTION_MS = 120;
-const BASE_LEASE_MS = 60;
-
 export function raftSettings(config: Config): RaftSettings {
-  const scale = config.raftMultiplier;
   return {
-    heartbeatTimeoutMs: BASE_HEARTBEAT_MS * scale,
-    electionTimeoutMs: BASE_ELECTION_MS * scale,
-    leaderLeaseMs: BASE_LEASE_MS * scale,
+    multiplier: config.raftMultiplier,
     snapshotIntervalMs: config.raftSnapshotIntervalMs,
     snapshotThreshold: config.raftSnapshotThreshold,
     trailingLogs: config.raftTrailingLogs,
@@ -66,6 +54,7 @@ export function httpConfig(config: Config): HttpConfig {
     disableCoordinates: config.disableCoordinates,
     translateWanAddrs: config.translateWanAddrs,
     maxConnectionsPerClient: config.http.maxConnsPerClient,
+    isTracing: (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '') !== '',
     uiEnabled: config.uiEnabled,
     uiContentPath: config.uiContentPath,
   };

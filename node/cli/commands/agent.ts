@@ -49,6 +49,7 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
   }
   const { log, consoleSink, monitor, applyLogLevel } = logging;
   const exit = Promise.withResolvers<number>();
+  const flushTraces = await startTraceExport(config, io);
   const stopping = createStopper(log, exit.resolve);
   let agent: Agent;
   try {
@@ -82,6 +83,7 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
     void stopping.now(1);
   }
   const code = await exit.promise;
+  await flushTraces();
   log.info('Exit code', { code });
   if (config.pidFile !== '') removePidFile(config.pidFile);
   return code;
@@ -181,6 +183,13 @@ function createStopper(log: Logger, exit: (code: number) => void) {
       });
     },
   };
+}
+
+/** Off, and not even loaded, unless a collector is configured. @returns what sends pending spans at the end */
+async function startTraceExport(config: Config, io: CliIo): Promise<() => Promise<void>> {
+  if ((io.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '') === '') return async () => undefined;
+  const { registerTraceExport } = await import('../../../shared/telemetry-export.ts');
+  return registerTraceExport('proconsul', config.nodeName);
 }
 
 function writePidFile(config: Config, log: Logger): void {
