@@ -92,15 +92,16 @@ export function createAgentApi(parts: AgentApiParts): AgentApi {
 
     services: () => local.services(),
     checks: () => local.checks(),
-    onServiceChange: local.onServiceChange,
+    onServiceChange: (serviceId, changed) => local.onServiceChange(serviceId, changed),
     registerService: (definition, { replaceExistingChecks }) =>
       local.registerService(definition, { source: 'api', replaceExistingChecks }),
-    deregisterService: local.deregisterService,
+    deregisterService: (serviceId) => local.deregisterService(serviceId),
     registerCheck: (definition) => local.registerCheck(definition, { source: 'api' }),
-    deregisterCheck: local.deregisterCheck,
-    updateTtl: local.updateTtl,
-    setNodeMaintenance: local.setNodeMaintenance,
-    setServiceMaintenance: local.setServiceMaintenance,
+    deregisterCheck: (checkId) => local.deregisterCheck(checkId),
+    updateTtl: (checkId, status, output) => local.updateTtl(checkId, status, output),
+    setNodeMaintenance: (enable, reason) => local.setNodeMaintenance(enable, reason),
+    setServiceMaintenance: (serviceId, enable, reason) =>
+      local.setServiceMaintenance(serviceId, enable, reason),
 
     monitor: (level, receive) => parts.monitor.subscribe(level, receive),
     metrics: () => metricsSnapshot(stats(), env.clock),

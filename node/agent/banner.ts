@@ -4,10 +4,10 @@ import { CONSUL_API_VERSION } from '../../shared/types/v1.ts';
 import type { Config } from '../config/config.ts';
 
 /** The lines up to `Log data will now stream in`, labels right-aligned to 18 columns. */
-export function startBanner(config: Config, nodeId: string, productVersion: string): string {
+export function startBanner(config: Config, nodeId: string): string {
   const { ports } = config;
   const rows: [label: string, value: string][] = [
-    ['Version', `'${CONSUL_API_VERSION}' (Proconsul ${productVersion})`],
+    ['Version', `'${CONSUL_API_VERSION}'`],
     ['Node ID', `'${nodeId}'`],
     ['Node name', `'${config.nodeName}'`],
     ['Datacenter', `'${config.datacenter}' (Segment: '${config.isServer ? '<all>' : ''}')`],

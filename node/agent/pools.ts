@@ -18,12 +18,9 @@ export interface Pools {
 
 /** @param log `agent.server` or `agent.client` */
 export function createPools(config: Config, nodeId: string, env: Env, log: Logger): Pools {
-  const serf = log.named('serf');
-  const lan = createGossipPool(lanConfig(config, nodeId), { env, log: serf.named('lan') });
+  const lan = createGossipPool(lanConfig(config, nodeId), { env, log });
   const hasWan = config.isServer && config.ports.serfWan > 0;
-  const wan = hasWan
-    ? createGossipPool(wanConfig(config, nodeId), { env, log: serf.named('wan') })
-    : undefined;
+  const wan = hasWan ? createGossipPool(wanConfig(config, nodeId), { env, log }) : undefined;
   return { lan, wan };
 }
 

@@ -71,8 +71,9 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
     return 1;
   }
   stopping.watch(agent, config);
-  if (!config.log.json) io.out(startBanner(config, agent.nodeId, PRODUCT_VERSION));
+  if (!config.log.json) io.out(startBanner(config, agent.nodeId));
   consoleSink.open();
+  log.info('Proconsul', { version: PRODUCT_VERSION });
   for (const warning of config.warnings) log.warn(warning);
   writePidFile(config, log);
   try {

@@ -23,7 +23,7 @@ export const versionCommand: Command = {
       return 0;
     }
     io.out(
-      `Consul v${CONSUL_API_VERSION} (Proconsul v${PRODUCT_VERSION})\n` +
+      `Consul v${CONSUL_API_VERSION}+proconsul.${PRODUCT_VERSION}\n` +
         'Protocol 2 spoken by default, understands 2 to 3 (agent will automatically use protocol >2 when speaking to compatible agents)\n\n',
     );
     return 0;
