@@ -1,0 +1,55 @@
+/** Reading a request body once, whole and bounded. */
+
+import type { IncomingMessage } from 'node:http';
+import { ConsulError } from '../../shared/errors.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** An oversized body longer than this is not waited for: the connection simply ends. */
+const MAX_DRAIN_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Collects the body. A body that came in one piece is returned as that piece, not copied.
+ *
+ * @param announced Content-Length, undefined when chunked or absent
+ * @returns 'too-large' when more than `limitBytes` came; the rest has been read and dropped as far as bounds allow
+ * @throws ConsulError when the client breaks off
+ */
+export function readBody(
+  incoming: IncomingMessage,
+  announced: number | undefined,
+  limitBytes: number,
+): Promise<Uint8Array | 'too-large'> {
+  const isEmpty = announced === 0 || (announced === undefined && !hasChunkedBody(incoming));
+  if (isEmpty) return Promise.resolve(NOTHING);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    incoming.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= limitBytes) chunks.push(chunk);
+      else if (length > limitBytes + MAX_DRAIN_BYTES) resolve('too-large');
+    });
+    incoming.on('end', () => {
+      if (length > limitBytes) resolve('too-large');
+      else
+        resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
+    });
+    incoming.on('error', () => reject(brokenOff()));
+    incoming.on('close', () => reject(brokenOff()));
+  });
+}
+
+/** Reads and drops a body that was refused by its announced length. */
+export async function drain(incoming: IncomingMessage, announced: number): Promise<void> {
+  if (announced > MAX_DRAIN_BYTES) return;
+  await readBody(incoming, announced, 0);
+}
+
+function hasChunkedBody(incoming: IncomingMessage): boolean {
+  return incoming.headers['transfer-encoding'] !== undefined;
+}
+
+function brokenOff(): ConsulError {
+  return new ConsulError('bad-request', 400, 'unexpected EOF');
+}

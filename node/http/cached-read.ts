@@ -1,0 +1,50 @@
+/** Reads through the agent cache. */
+
+import type { JsonReply, ReadOptions } from '../rpc/backend.ts';
+import type { ReadEndpoint } from '../rpc/endpoint.ts';
+import type { CacheKind } from './agent-cache.ts';
+import type { ParsedReadOptions } from './read-options.ts';
+import type { HttpRequest } from './request.ts';
+
+export function asksForCache(request: HttpRequest): boolean {
+  return request.rawQuery !== '' && request.query.has('cached') && request.context.config.useCache;
+}
+
+/** `headers` say whether the answer was there (`X-Cache`), and how old it is. */
+export async function readCached<Args, Result>(
+  request: HttpRequest,
+  endpoint: ReadEndpoint<Args, Result>,
+  args: Args,
+  kind: CacheKind,
+  parsed: ParsedReadOptions,
+): Promise<{ reply: JsonReply; headers: readonly string[] }> {
+  const { cache, dependencies } = request.context;
+  const { minIndex = 0, waitMs = 0, signal, ...plain } = parsed.options;
+  const found = await cache.get({
+    key: JSON.stringify([endpoint.name, args, plain]),
+    kind,
+    fetch: (index, fetchWaitMs, fetchSignal) => {
+      const blocking: Partial<ReadOptions> =
+        index > 0 ? { minIndex: index, waitMs: fetchWaitMs, signal: fetchSignal } : {};
+      return dependencies.backend.readJson(endpoint, args, { ...plain, ...blocking });
+    },
+    minIndex: kind === 'refresh' ? minIndex : 0,
+    waitMs,
+    signal,
+    maxAgeMs: maxAgeMs(request.header('cache-control')),
+  });
+  const age = String(Math.floor(found.ageMs / 1000));
+  return { reply: found.reply, headers: found.isHit ? ['X-Cache', 'HIT', 'Age', age] : ['X-Cache', 'MISS'] };
+}
+
+/** What Cache-Control accepts; the header has been checked before. */
+function maxAgeMs(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const directives = header
+    .toLowerCase()
+    .split(',')
+    .map((directive) => directive.trim());
+  if (directives.includes('must-revalidate')) return 0;
+  const maxAge = directives.find((directive) => directive.startsWith('max-age='));
+  return maxAge === undefined ? undefined : Number(maxAge.slice('max-age='.length)) * 1000;
+}

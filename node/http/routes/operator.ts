@@ -1,0 +1,29 @@
+/** `/v1/operator/raft/*`. */
+
+import { badRequest } from '../../../shared/errors.ts';
+import { operatorRaftConfiguration, operatorRaftRemovePeer } from '../../rpc/endpoints.ts';
+import { NO_META, serveRead } from '../read.ts';
+import { EMPTY_OK, type Reply } from '../reply.ts';
+import type { HttpRequest } from '../request.ts';
+import { route } from '../router.ts';
+import { callOptions } from './parts.ts';
+
+export const operatorRoutes = [
+  route('GET', '/v1/operator/raft/configuration', (request) =>
+    serveRead(request, operatorRaftConfiguration, {}, NO_META),
+  ),
+  route('DELETE', '/v1/operator/raft/peer', removePeer),
+];
+
+async function removePeer(request: HttpRequest): Promise<Reply> {
+  const id = request.query.text('id');
+  const address = request.query.text('address');
+  if (id === '' && address === '')
+    throw badRequest(
+      "Bad request: Must specify either ?id with the server's ID or ?address with IP:port of peer to remove",
+    );
+  if (id !== '' && address !== '') throw badRequest('Bad request: Must specify only one of ?id or ?address');
+  const { backend } = request.context.dependencies;
+  await backend.write(operatorRaftRemovePeer, { id, address }, callOptions(request));
+  return EMPTY_OK;
+}
