@@ -1,0 +1,135 @@
+/** Streams a snapshot to a peer in chunks, never more than a window ahead of what the peer has written. */
+
+import type { Env, Timer } from '../../../shared/env.ts';
+import type { StoredSnapshot } from '../snapshots/snapshot-store.ts';
+import type { SnapshotChunk, SnapshotChunkReply } from '../transport/codec.ts';
+import type { Term } from '../types.ts';
+
+export interface SnapshotSenderOptions {
+  readonly env: Env;
+  readonly term: Term;
+  /** Unique among the transfers of this server. */
+  readonly transfer: number;
+  readonly snapshot: StoredSnapshot;
+  readonly readAt: (offset: number, length: number) => Promise<Uint8Array>;
+  readonly send: (chunk: SnapshotChunk) => void;
+  /** Without news for so long, what is not acknowledged is sent again. */
+  readonly retryMs: number;
+  readonly onEnd: (ok: boolean) => void;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+const WINDOW_CHUNKS = 4;
+const MAX_RETRIES = 20;
+
+/** Invariant: `#acknowledged ≤ #next ≤ #acknowledged + window`; `onEnd` is called at most once. */
+export class SnapshotSender {
+  readonly #options: SnapshotSenderOptions;
+  #acknowledged = 0;
+  #next = 0;
+  #isReading = false;
+  #isOver = false;
+  #retries = 0;
+  #timer: Timer | undefined;
+  #hasSentFirst = false;
+
+  constructor(options: SnapshotSenderOptions) {
+    this.#options = options;
+  }
+
+  get transfer(): number {
+    return this.#options.transfer;
+  }
+
+  start(): void {
+    this.#armTimer();
+    void this.#pump();
+  }
+
+  /** Ends without a word, because leadership or the peer's link was lost. */
+  cancel(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+  }
+
+  acknowledged(reply: SnapshotChunkReply): void {
+    if (this.#isOver || reply.transfer !== this.#options.transfer) return;
+    if (reply.offset < 0) {
+      this.#end(false);
+      return;
+    }
+    if (reply.offset > this.#acknowledged) {
+      this.#acknowledged = Math.min(reply.offset, this.#options.snapshot.size);
+      this.#next = Math.max(this.#next, this.#acknowledged);
+      this.#retries = 0;
+      this.#armTimer();
+    }
+    if (reply.offset > this.#options.snapshot.size) this.#end(true);
+    else void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const { snapshot } = this.#options;
+    try {
+      while (
+        !this.#isOver &&
+        this.#hasMore() &&
+        this.#next < this.#acknowledged + WINDOW_CHUNKS * CHUNK_BYTES
+      )
+        await this.#sendChunk(Math.min(CHUNK_BYTES, snapshot.size - this.#next));
+    } catch {
+      // Removed or unreadable by now; the leader will choose again which snapshot to send.
+      this.#end(false);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #hasMore(): boolean {
+    return this.#next < this.#options.snapshot.size || !this.#hasSentFirst;
+  }
+
+  async #sendChunk(length: number): Promise<void> {
+    const { snapshot, term, transfer } = this.#options;
+    const offset = this.#next;
+    const bytes = length === 0 ? new Uint8Array(0) : await this.#options.readAt(offset, length);
+    if (this.#isOver || this.#next !== offset) return;
+    if (bytes.length !== length) throw new Error('snapshot is shorter than its description');
+    this.#next += length;
+    this.#hasSentFirst = true;
+    this.#options.send({
+      kind: 'snapshot-chunk',
+      term,
+      transfer,
+      meta: snapshot.meta,
+      size: snapshot.size,
+      checksum: snapshot.checksum,
+      offset,
+      bytes,
+    });
+  }
+
+  #armTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.env.clock.setTimer(this.#options.retryMs, () => {
+      if (this.#isOver) return;
+      this.#retries++;
+      if (this.#retries > MAX_RETRIES) {
+        this.#end(false);
+        return;
+      }
+      this.#next = this.#acknowledged;
+      this.#hasSentFirst = this.#next > 0 && this.#next < this.#options.snapshot.size;
+      this.#armTimer();
+      void this.#pump();
+    });
+  }
+
+  #end(ok: boolean): void {
+    if (this.#isOver) return;
+    this.cancel();
+    this.#options.onEnd(ok);
+  }
+}

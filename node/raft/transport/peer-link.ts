@@ -1,0 +1,172 @@
+/** The stream to one peer: dialled when there is something to say, dialled again with back-off when it fails. */
+
+import type { Env, Timer } from '../../../shared/env.ts';
+import { ByteWriter } from '../bytes.ts';
+import type { PeerNetwork, PeerStream, RaftPeer } from '../types.ts';
+import { encodeHello, encodeMessage, type Hello, type WireMessage } from './codec.ts';
+
+export interface PeerLinkOptions {
+  readonly network: PeerNetwork;
+  readonly env: Env;
+  readonly hello: () => Hello;
+  /** Where the peer is now. */
+  readonly peer: () => RaftPeer;
+  /** A dial that takes longer counts as failed; a stream on which nothing is answered for longer is given up. */
+  readonly silenceMs: number;
+  /** The link failed or is overfull: what was sent may be lost. */
+  readonly onLost: () => void;
+}
+
+const FIRST_RETRY_MS = 20;
+const LAST_RETRY_MS = 500;
+/** What waits for a stream that is not ready to take more; beyond that messages are dropped, which Raft repairs. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Invariant: at most one of `#stream`, a dial under way and `#retry` exists. `#waiting` holds whole frames, in order,
+ * that the stream has yet to take.
+ */
+export class PeerLink {
+  readonly #options: PeerLinkOptions;
+  #stream: PeerStream | undefined;
+  #isDialling = false;
+  #isPaused = false;
+  #isClosed = false;
+  #retry: Timer | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  /** When something was sent that has not been answered by any message of the peer. */
+  #unansweredSinceMs: number | undefined;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+  }
+
+  /** True when the stream takes bytes without piling up. */
+  get isWritable(): boolean {
+    return this.#stream !== undefined && !this.#isPaused;
+  }
+
+  /** Sends the messages in one write. */
+  send(messages: readonly WireMessage[]): void {
+    if (this.#isClosed) return;
+    const writer = new ByteWriter(512);
+    for (const message of messages) encodeMessage(writer, message);
+    this.#giveUpSilentStream();
+    if (this.#stream !== undefined && !this.#isPaused) {
+      this.#write(this.#stream, writer.finish());
+      return;
+    }
+    // Soon after a failure messages are dropped: by the time of the next try they would be old.
+    if (this.#retry !== undefined) return;
+    this.#keep(writer.finish());
+    if (this.#stream === undefined) this.#dial();
+  }
+
+  /** Something came from the peer, on whichever stream: it is alive. */
+  heard(): void {
+    this.#unansweredSinceMs = undefined;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#retry?.cancel();
+    this.#waiting = [];
+    this.#stream?.close();
+    this.#stream = undefined;
+  }
+
+  #write(stream: PeerStream, bytes: Uint8Array): void {
+    this.#unansweredSinceMs ??= this.#options.env.clock.monotonicMs();
+    if (!stream.write(bytes)) this.#isPaused = true;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES && this.#waitingBytes > 0) {
+      this.#options.onLost();
+      return;
+    }
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  /** A host that vanished answers nothing, and its stream may take minutes to fail by itself. */
+  #giveUpSilentStream(): void {
+    const since = this.#unansweredSinceMs;
+    if (this.#stream === undefined || since === undefined) return;
+    if (this.#options.env.clock.monotonicMs() - since < this.#options.silenceMs) return;
+    const stream = this.#stream;
+    this.#failed(stream);
+    stream.close();
+  }
+
+  #dial(): void {
+    if (this.#isDialling || this.#isClosed) return;
+    this.#isDialling = true;
+    let isOver = false;
+    const end = (stream: PeerStream | undefined) => {
+      if (isOver || this.#isClosed) {
+        stream?.close();
+        return;
+      }
+      isOver = true;
+      timeout.cancel();
+      this.#isDialling = false;
+      if (stream === undefined) this.#waitAndRetry();
+      else this.#connected(stream);
+    };
+    const timeout = this.#options.env.clock.setTimer(this.#options.silenceMs, () => end(undefined));
+    this.#options.network.dial(this.#options.peer()).then(end, () => end(undefined));
+  }
+
+  #connected(stream: PeerStream): void {
+    this.#stream = stream;
+    this.#isPaused = false;
+    this.#unansweredSinceMs = undefined;
+    this.#retryMs = FIRST_RETRY_MS;
+    stream.onDrain(() => {
+      if (this.#stream !== stream) return;
+      this.#isPaused = false;
+      this.#flush(stream);
+    });
+    stream.onClose(() => this.#failed(stream));
+    // Nothing is said on a stream by who accepted it; reading keeps it from stalling.
+    stream.onData(() => {});
+    const writer = new ByteWriter(128);
+    encodeHello(writer, this.#options.hello());
+    this.#waiting.unshift(writer.finish());
+    this.#flush(stream);
+  }
+
+  #flush(stream: PeerStream): void {
+    if (this.#waiting.length === 0) return;
+    const bytes = this.#waiting.length === 1 ? this.#waiting[0] : Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (bytes !== undefined) this.#write(stream, bytes);
+  }
+
+  #failed(stream: PeerStream): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.#unansweredSinceMs = undefined;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (this.#isClosed) return;
+    this.#options.onLost();
+    this.#waitAndRetry();
+  }
+
+  /** What waits is dropped; the next message after the delay dials. */
+  #waitAndRetry(): void {
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const { env } = this.#options;
+    const delayMs = this.#retryMs * (0.5 + env.random.next() / 2);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    this.#retry = env.clock.setTimer(delayMs, () => {
+      this.#retry = undefined;
+    });
+  }
+}

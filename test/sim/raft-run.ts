@@ -1,0 +1,43 @@
+/**
+ * Runs histories of the Raft simulator: `node test/sim/raft-run.ts --seeds 1000 [--seed 1] [--bug name] [--trace]`.
+ * With `--seed` alone, just that one. Exits 1 at the first violation, whose seed replays it.
+ */
+
+import { parseArgs } from 'node:util';
+import type { PlantedBug } from '../../node/raft/core/options.ts';
+import { runWorld } from './raft-world.ts';
+
+const BUGS: readonly PlantedBug[] = ['vote-not-persisted', 'commit-of-old-term', 'acknowledge-before-sync'];
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    seed: { type: 'string' },
+    bug: { type: 'string' },
+    'chaos-ms': { type: 'string', default: '4000' },
+    trace: { type: 'boolean', default: false },
+  },
+});
+const first = Number(values.seed ?? 1);
+const count = Number(values.seeds ?? (values.seed === undefined ? 100 : 1));
+const plantedBug = BUGS.find((bug) => bug === values.bug);
+if (values.bug !== undefined && plantedBug === undefined)
+  throw new Error(`--bug must be one of ${BUGS.join(', ')}`);
+
+const totals = new Map<string, number>();
+for (let seed = first; seed < first + count; seed++) {
+  try {
+    const result = await runWorld({
+      seed,
+      plantedBug,
+      chaosMs: Number(values['chaos-ms']),
+      trace: values.trace ? (line) => console.log(line) : undefined,
+    });
+    for (const [name, value] of Object.entries(result)) totals.set(name, (totals.get(name) ?? 0) + value);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
+}
+totals.delete('seed');
+console.log(`${count} seeds from ${first}, no violation:`, Object.fromEntries(totals));
