@@ -1,0 +1,26 @@
+/** What the composition root gives a client agent's backend. */
+
+import type { Env } from '../../shared/env.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Backend } from './backend.ts';
+import type { MemberView } from './server-members.ts';
+
+export interface ClientBackendOptions {
+  readonly datacenter: string;
+  /** The LAN pool; a `GossipPool` fits. */
+  readonly lan: MemberView;
+  readonly env: Env;
+  /** `agent.client`. */
+  readonly log: Logger;
+  /** How long a request waits for a server or a leader; default 7000. */
+  readonly rpcHoldTimeoutMs?: number;
+}
+
+export interface ClientBackend extends Backend {
+  /** Begins to follow the pool. Connections are opened when first needed. */
+  start(): void;
+  /** Closes connections; what is under way fails. Idempotent. */
+  stop(): void;
+  /** Servers known now: `known_servers` of `info`. */
+  knownServers(): number;
+}

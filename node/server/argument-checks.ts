@@ -1,0 +1,128 @@
+/**
+ * Shapes of the arguments of writes that come over the network: what reaches the log must be what the state machine
+ * expects, whoever sent it. Values are checked by the handlers; here only kinds.
+ */
+
+import { badRequest } from '../../shared/errors.ts';
+import {
+  catalogDeregister,
+  catalogRegister,
+  coordinateUpdate,
+  kvApply,
+  sessionCreate,
+  sessionDestroy,
+} from '../rpc/endpoints.ts';
+
+type Check = (value: unknown) => boolean;
+type Shape = Readonly<Record<string, Check>>;
+
+const text: Check = (value) => typeof value === 'string';
+const amount: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const flag: Check = (value) => typeof value === 'boolean';
+const bytes: Check = (value) => value instanceof Uint8Array;
+const uint64: Check = (value) =>
+  (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) ||
+  (typeof value === 'bigint' && value >= 0n && value < 2n ** 64n);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const nullable =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const mapOf =
+  (check: Check): Check =>
+  (value) =>
+    isObject(value) && Object.values(value).every(check);
+const object =
+  (shape: Shape): Check =>
+  (value) =>
+    isObject(value) && Object.entries(shape).every(([field, check]) => check(value[field]));
+const plain: Check = isObject;
+
+const SERVICE = object({
+  ID: text,
+  Service: text,
+  Tags: nullable(listOf(text)),
+  Address: text,
+  TaggedAddresses: optional(mapOf(object({ Address: text, Port: amount }))),
+  Meta: nullable(mapOf(text)),
+  Port: amount,
+  Weights: object({ Passing: amount, Warning: amount }),
+  EnableTagOverride: flag,
+  Proxy: plain,
+  Connect: plain,
+});
+
+const CHECK = object({
+  Node: text,
+  CheckID: text,
+  Name: text,
+  Status: text,
+  Notes: text,
+  Output: text,
+  ServiceID: text,
+  ServiceName: text,
+  ServiceTags: nullable(listOf(text)),
+  Type: text,
+  Definition: plain,
+});
+
+const SHAPES: ReadonlyMap<string, Check> = new Map([
+  [
+    catalogRegister.name,
+    object({
+      Datacenter: text,
+      ID: text,
+      Node: text,
+      Address: text,
+      TaggedAddresses: nullable(mapOf(text)),
+      NodeMeta: nullable(mapOf(text)),
+      Service: nullable(SERVICE),
+      Check: nullable(CHECK),
+      Checks: nullable(listOf(CHECK)),
+      SkipNodeUpdate: flag,
+    }),
+  ],
+  [catalogDeregister.name, object({ Datacenter: text, Node: text, ServiceID: text, CheckID: text })],
+  [
+    kvApply.name,
+    object({ verb: text, key: text, value: bytes, flags: uint64, index: uint64, session: text }),
+  ],
+  [
+    sessionCreate.name,
+    object({
+      name: text,
+      node: text,
+      lockDelayNs: amount,
+      behavior: text,
+      ttl: text,
+      nodeChecks: nullable(listOf(text)),
+      serviceChecks: nullable(listOf(object({ ID: text, Namespace: text }))),
+      checks: optional(listOf(text)),
+    }),
+  ],
+  [sessionDestroy.name, object({ id: text })],
+  [
+    coordinateUpdate.name,
+    object({
+      node: text,
+      coordinate: object({ Vec: listOf(amount), Error: amount, Adjustment: amount, Height: amount }),
+    }),
+  ],
+]);
+
+/** @throws ConsulError 400 when the arguments of a known write have another shape; unknown names pass */
+export function checkWriteArguments(name: string, args: unknown): void {
+  const check = SHAPES.get(name);
+  if (check !== undefined && !check(args)) throw badRequest(`malformed arguments for ${name}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

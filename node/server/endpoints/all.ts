@@ -1,0 +1,39 @@
+/** Every endpoint that is answered from the state or through the log. */
+
+import type { AnyReadHandler, AnyWriteHandler } from '../handlers.ts';
+import * as catalog from './catalog.ts';
+import * as coordinate from './coordinate.ts';
+import * as health from './health.ts';
+import * as kv from './kv.ts';
+import * as session from './session.ts';
+
+/** Reads; each may throw a `ConsulError` for arguments that Consul refuses. */
+export const READ_HANDLERS: readonly AnyReadHandler[] = [
+  catalog.listNodesHandler,
+  catalog.listServicesHandler,
+  catalog.serviceNodesHandler,
+  catalog.nodeServicesHandler,
+  catalog.nodeServiceListHandler,
+  catalog.listDatacentersHandler,
+  health.nodeChecksHandler,
+  health.serviceChecksHandler,
+  health.checksInStateHandler,
+  health.serviceHealthHandler,
+  kv.getHandler,
+  kv.listHandler,
+  kv.listKeysHandler,
+  session.getHandler,
+  session.listHandler,
+  session.nodeSessionsHandler,
+  coordinate.listNodesHandler,
+];
+
+/** Writes through the log. */
+export const WRITE_HANDLERS: readonly AnyWriteHandler[] = [
+  catalog.registerHandler,
+  catalog.deregisterHandler,
+  kv.applyHandler,
+  session.createHandler,
+  session.destroyHandler,
+  coordinate.updateHandler,
+];

@@ -1,0 +1,96 @@
+/** Requests with everything that tests rarely care about filled in. For tests. */
+
+import type { DeregisterRequest, RegisterRequest } from '../../../shared/types/v1.ts';
+import { EMPTY_PROXY } from '../../../shared/types/v1.ts';
+import type {
+  HealthServiceArgs,
+  KvApplyArgs,
+  KvVerb,
+  ServiceArgs,
+  SessionCreateArgs,
+} from '../../rpc/endpoints.ts';
+import { NO_MODIFIERS } from '../../rpc/endpoints.ts';
+import type { CheckRegistration, ServiceRegistration } from '../../state/catalog-records.ts';
+
+export function registration(node: string, rest: Partial<RegisterRequest> = {}): RegisterRequest {
+  return {
+    Datacenter: '',
+    ID: '',
+    Node: node,
+    Address: '10.0.0.1',
+    TaggedAddresses: null,
+    NodeMeta: null,
+    Service: null,
+    Check: null,
+    Checks: null,
+    SkipNodeUpdate: false,
+    ...rest,
+  };
+}
+
+export function service(
+  id: string,
+  name: string,
+  rest: Partial<ServiceRegistration> = {},
+): ServiceRegistration {
+  return {
+    ID: id,
+    Service: name,
+    Tags: null,
+    Address: '',
+    Meta: null,
+    Port: 0,
+    Weights: { Passing: 1, Warning: 1 },
+    EnableTagOverride: false,
+    Proxy: EMPTY_PROXY,
+    Connect: {},
+    ...rest,
+  };
+}
+
+export function check(id: string, status: string, rest: Partial<CheckRegistration> = {}): CheckRegistration {
+  return {
+    Node: '',
+    CheckID: id,
+    Name: id,
+    Status: status,
+    Notes: '',
+    Output: '',
+    ServiceID: '',
+    ServiceName: '',
+    ServiceTags: null,
+    Type: '',
+    Definition: {},
+    ...rest,
+  };
+}
+
+export function deregistration(node: string, rest: Partial<DeregisterRequest> = {}): DeregisterRequest {
+  return { Datacenter: '', Node: node, ServiceID: '', CheckID: '', ...rest };
+}
+
+export function kvWrite(verb: KvVerb, key: string, value = '', rest: Partial<KvApplyArgs> = {}): KvApplyArgs {
+  return { verb, key, value: Buffer.from(value), flags: 0, index: 0, session: '', ...rest };
+}
+
+export function sessionArgs(node: string, rest: Partial<SessionCreateArgs> = {}): SessionCreateArgs {
+  return {
+    name: '',
+    node,
+    lockDelayNs: 15e9,
+    behavior: '',
+    ttl: '',
+    nodeChecks: [],
+    serviceChecks: null,
+    checks: undefined,
+    ...rest,
+  };
+}
+
+export function serviceArgs(name: string, rest: Partial<ServiceArgs> = {}): ServiceArgs {
+  return { service: name, tags: [], kind: 'service', ...NO_MODIFIERS, ...rest };
+}
+
+export function healthArgs(name: string, rest: Partial<HealthServiceArgs> = {}): HealthServiceArgs {
+  return { ...serviceArgs(name), passingOnly: false, ...rest };
+}

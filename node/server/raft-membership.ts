@@ -1,0 +1,130 @@
+/** Keeps Raft's configuration in step with the servers that gossip shows. Used by the leader only. */
+
+import type { Env, Timer } from '../../shared/env.ts';
+import { toConsulError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { MembershipChange, NodeId, RaftNode, RaftPeer } from '../raft/types.ts';
+import type { ServerMember } from '../rpc/server-members.ts';
+
+const PROMOTION_CHECK_MS = 1000;
+/** A learner further behind than that is not caught up (autopilot: max_trailing_logs). */
+const MAX_TRAILING_LOGS = 250;
+/** A learner that was silent for longer is not stable. */
+const MAX_SILENCE_MS = 2000;
+
+export interface RaftMembershipOptions {
+  readonly raft: RaftNode;
+  readonly ownId: string;
+  readonly env: Env;
+  readonly log: Logger;
+  /** How long a learner must have been caught up before it gets a vote. */
+  readonly stabilizationMs: number;
+  /** Servers of the own datacenter by gossip. */
+  readonly servers: () => readonly ServerMember[];
+}
+
+/** Invariant: one change is under way at a time; `#caughtUpSinceMs` holds learners only. */
+export class RaftMembership {
+  readonly #o: RaftMembershipOptions;
+  readonly #caughtUpSinceMs = new Map<NodeId, number>();
+  #last: Promise<void> = Promise.resolve();
+  #isStopped = false;
+  #timer: Timer | undefined;
+
+  constructor(options: RaftMembershipOptions) {
+    this.#o = options;
+  }
+
+  start(): void {
+    this.#timer = this.#o.env.clock.setTimer(PROMOTION_CHECK_MS, () => void this.#promote());
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** A live server: joins as a learner, or has its address brought up to date. Rejects with a `ConsulError`. */
+  async add(server: ServerMember): Promise<void> {
+    const { log, ownId, raft } = this.#o;
+    if (server.id === '' || server.id === ownId) return;
+    if (server.bootstrap && this.#o.servers().some((other) => other.bootstrap && other.id !== server.id)) {
+      log.error(
+        'Two nodes are in bootstrap mode. Only one node should be in bootstrap mode, not adding Raft peer.',
+      );
+      return;
+    }
+    const peers = raft.status().peers;
+    const known = peers.find((peer) => peer.id === server.id);
+    if (known?.address === server.address) return;
+    for (const stale of peers) {
+      if (stale.address !== server.address || stale.id === server.id) continue;
+      log.info('removing server with duplicate address', { address: server.address });
+      await this.#change({ kind: 'remove', id: stale.id });
+    }
+    const isVoter = known?.isVoter ?? false;
+    await this.#change({
+      kind: 'add',
+      peer: { id: server.id as NodeId, address: server.address, isVoter },
+    });
+    log.info('added raft peer', { server: server.name, address: server.address, voter: isVoter });
+  }
+
+  /** A server that left for good. The leader never removes itself here. Rejects with a `ConsulError`. */
+  async remove(id: string): Promise<void> {
+    if (id === this.#o.ownId) return;
+    const peer = this.#o.raft.status().peers.find((known) => known.id === id);
+    if (peer === undefined) return;
+    // The same server under a new name: the old name has left, the server has not.
+    if (this.#o.servers().some((server) => server.id === id && server.status === 'alive')) return;
+    this.#o.log.info('removing server by ID', { id });
+    await this.#change({ kind: 'remove', id: peer.id });
+  }
+
+  #change(change: MembershipChange): Promise<void> {
+    const done = this.#last.then(() => this.#o.raft.changeMembership(change));
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #promote(): Promise<void> {
+    try {
+      for (const peer of this.#stableLearners()) {
+        this.#o.log.info('Promoting server to voter', { server: peer.id });
+        await this.#change({ kind: 'add', peer: { ...peer, isVoter: true } });
+      }
+    } catch (error) {
+      if (!this.#isStopped)
+        this.#o.log.error('failed to promote server', { error: toConsulError(error).message });
+    }
+    if (this.#isStopped) return;
+    this.#timer = this.#o.env.clock.setTimer(PROMOTION_CHECK_MS, () => void this.#promote());
+  }
+
+  #stableLearners(): readonly RaftPeer[] {
+    const { env, raft, stabilizationMs } = this.#o;
+    const nowMs = env.clock.monotonicMs();
+    const status = raft.status();
+    const servers = new Map(this.#o.servers().map((server) => [server.id, server]));
+    const stable: RaftPeer[] = [];
+    for (const peer of status.peers) {
+      const progress = status.progress.get(peer.id);
+      const server = servers.get(peer.id);
+      const isCaughtUp =
+        !peer.isVoter &&
+        server?.status === 'alive' &&
+        !server.isNonVoter &&
+        progress !== undefined &&
+        progress.matchIndex + MAX_TRAILING_LOGS >= status.lastLogIndex &&
+        progress.lastContactMs <= MAX_SILENCE_MS;
+      if (!isCaughtUp) {
+        this.#caughtUpSinceMs.delete(peer.id);
+        continue;
+      }
+      const sinceMs = this.#caughtUpSinceMs.get(peer.id) ?? nowMs;
+      this.#caughtUpSinceMs.set(peer.id, sinceMs);
+      if (nowMs - sinceMs >= stabilizationMs) stable.push(peer);
+    }
+    return stable;
+  }
+}

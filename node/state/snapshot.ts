@@ -1,0 +1,241 @@
+/** The state as a stream of bytes and back: frames of a length and a msgpack value, secondary indexes left out. */
+
+import { Packr } from 'msgpackr';
+import type { HealthCheck, Node, Service, Uint64 } from '../../shared/types/v1.ts';
+import type { AutopilotConfig } from './autopilot.ts';
+import { byteText, nameKey } from './byte-text.ts';
+import { restoredCheck, restoredNode, restoredService } from './catalog-records.ts';
+import { storeNode } from './catalog-writes.ts';
+import { indexCheck } from './checks.ts';
+import { readFrames, writeFrames } from './frames.ts';
+import { countTags, replaceInstance } from './instances.ts';
+import { ownData } from './interning.ts';
+import { storeKey } from './kv.ts';
+import { packBytes, unpackBytes } from './packed-bytes.ts';
+import type { CoordinateRecord, SessionRecord } from './records.ts';
+import { storeSession } from './sessions.ts';
+import { Tables } from './tables.ts';
+
+const FORMAT = 'proconsul-state';
+
+/** Raised when a reader of the version before would misunderstand what is written now. */
+const VERSION = 1;
+
+/** Whole numbers come back as numbers while they are safe integers, as bigint above. The typings lack this value. */
+const AUTO_INT64: object = { int64AsType: 'auto' };
+
+const packr = new Packr({ useRecords: false, ...AUTO_INT64 });
+
+type KvRow = readonly [
+  key: string,
+  value: Uint8Array,
+  flags: Uint64,
+  lockIndex: number,
+  session: string,
+  createIndex: number,
+  modifyIndex: number,
+];
+
+/** How one table is written, row by row in key order, and how a row comes back. Rows must not depend on later tables. */
+interface Section {
+  readonly name: string;
+  /** Takes the view at once; the rows are made while they are read. */
+  rows(tables: Tables): Generator<unknown>;
+  load(tables: Tables, row: never): void;
+}
+
+const SECTIONS: readonly Section[] = [
+  {
+    name: 'indexes',
+    rows: (tables) => entriesOf(tables.indexes.snapshot()),
+    load: (tables, [name, index]: readonly [string, number]) =>
+      void tables.indexes.set(byteCopy(name), index),
+  },
+  {
+    name: 'nodes',
+    rows: (tables) => valuesOf(tables.nodes.snapshot(), ({ node }) => node),
+    load: (tables, row: Node) => {
+      const node = restoredNode(row);
+      storeNode(tables, { key: nameKey(node.Node), node, checks: [] });
+    },
+  },
+  {
+    name: 'services',
+    rows: (tables) => valuesOf(tables.instances.snapshot(), ({ nodeKey, service }) => [nodeKey, service]),
+    load: (tables, [nodeKey, row]: readonly [string, Service]) => {
+      const service = restoredService(row);
+      replaceInstance(tables, { nodeKey: sharedNodeKey(tables, nodeKey), service, checks: [] });
+      countTags(tables, service, 1);
+    },
+  },
+  {
+    name: 'checks',
+    rows: (tables) => valuesOf(tables.checks.snapshot(), (check) => check),
+    load: (tables, row: HealthCheck) => {
+      const check = restoredCheck(row);
+      indexCheck(tables, nameKey(check.Node), check);
+    },
+  },
+  {
+    name: 'sessions',
+    rows: (tables) => valuesOf(tables.sessions.snapshot(), (session) => session),
+    load: (tables, row: SessionRecord) => storeSession(tables, ownData(row)),
+  },
+  {
+    name: 'kv',
+    rows: (tables) =>
+      valuesOf(
+        tables.kv.snapshot(),
+        (record): KvRow => [
+          record.key,
+          unpackBytes(record.value),
+          record.flags,
+          record.lockIndex,
+          record.session,
+          record.createIndex,
+          record.modifyIndex,
+        ],
+      ),
+    load: (tables, [text, value, flags, lockIndex, session, createIndex, modifyIndex]: KvRow) => {
+      const key = byteText(text);
+      storeKey(tables, key, {
+        key: key === text ? key : ownData(text),
+        value: packBytes(value),
+        flags,
+        lockIndex,
+        session: session === '' ? '' : (tables.sessions.get(session)?.ID ?? ownData(session)),
+        createIndex,
+        modifyIndex,
+      });
+    },
+  },
+  {
+    name: 'tombstones',
+    rows: (tables) => entriesOf(tables.tombstones.snapshot()),
+    load: (tables, [key, index]: readonly [string, number]) =>
+      void tables.tombstones.set(byteCopy(key), index),
+  },
+  {
+    name: 'lock-delays',
+    rows: (tables) => entriesOf(tables.lockDelays.snapshot()),
+    load: (tables, [key, delay]: readonly [string, { untilMs: number }]) =>
+      void tables.lockDelays.set(byteCopy(key), { untilMs: delay.untilMs }),
+  },
+  {
+    name: 'coordinates',
+    rows: (tables) => valuesOf(tables.coordinates.snapshot(), (record) => record),
+    load: (tables, row: CoordinateRecord) => void tables.coordinates.set(nameKey(row.Node), ownData(row)),
+  },
+  {
+    name: 'autopilot',
+    rows: (tables) => entriesOf(tables.autopilot.snapshot()),
+    load: (tables, [key, config]: readonly [string, AutopilotConfig]) =>
+      void tables.autopilot.set(byteCopy(key), ownData(config)),
+  },
+];
+
+/** Takes a view of the tables now, in constant time, and writes it out as it is read. */
+export function snapshotChunks(tables: Tables): {
+  chunks(): AsyncIterable<Uint8Array>;
+  release(): void;
+} {
+  let sections = SECTIONS.map((section) => ({ name: section.name, rows: section.rows(tables) }));
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    yield* writeFrames(frames(sections));
+  }
+  return {
+    chunks,
+    release: () => {
+      sections = [];
+    },
+  };
+}
+
+/**
+ * @throws Error that says what is wrong when the stream is cut, damaged or of a newer version
+ */
+export async function readSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<Tables> {
+  const reader = new SnapshotReader();
+  for await (const frames of readFrames(chunks)) for (const frame of frames) reader.take(packr.unpack(frame));
+  return reader.finish();
+}
+
+class SnapshotReader {
+  readonly #tables = new Tables();
+  #expects: 'header' | 'table' | 'row' | 'nothing' = 'header';
+  #load: (row: unknown) => void = () => undefined;
+
+  take(row: unknown): void {
+    if (this.#expects === 'nothing') throw new Error('state snapshot: bytes after its end');
+    if (this.#expects === 'header') {
+      checkHeader(row);
+      this.#expects = 'table';
+    } else if (row === null) this.#expects = 'nothing';
+    else if (typeof row === 'string') {
+      this.#load = loaderOf(this.#tables, row);
+      this.#expects = 'row';
+    } else if (this.#expects === 'table') throw new Error('state snapshot: a row before its table');
+    else this.#load(row);
+  }
+
+  finish(): Tables {
+    if (this.#expects !== 'nothing') throw new Error('state snapshot: ends before its end');
+    return this.#tables;
+  }
+}
+
+/** The header, then per table its name and rows, then null. */
+function* frames(sections: readonly { name: string; rows: Generator<unknown> }[]): Generator<Uint8Array> {
+  yield packr.pack({ format: FORMAT, version: VERSION });
+  for (const { name, rows } of sections) {
+    yield packr.pack(name);
+    for (const row of rows) yield packr.pack(row);
+  }
+  yield packr.pack(null);
+}
+
+function checkHeader(row: unknown): void {
+  if (typeof row !== 'object' || row === null || !('format' in row) || row.format !== FORMAT) {
+    throw new Error('state snapshot: not one of this program');
+  }
+  if (!('version' in row) || row.version !== VERSION) {
+    const version = 'version' in row ? String(row.version) : 'none';
+    throw new Error(`state snapshot: has version ${version}, this server knows ${VERSION}`);
+  }
+}
+
+function loaderOf(tables: Tables, name: string): (row: unknown) => void {
+  const section = SECTIONS.find((known) => known.name === name);
+  if (section === undefined) {
+    throw new Error(
+      `state snapshot: has a table "${name}" that this server doesn't know: it needs a newer release`,
+    );
+  }
+  return (row) => {
+    if (typeof row !== 'object' || row === null) throw new Error(`state snapshot: bad row in "${name}"`);
+    section.load(tables, row as never);
+  };
+}
+
+function* valuesOf<V>(
+  map: { entries(): Generator<readonly [string, V]> },
+  rowOf: (value: V) => unknown,
+): Generator<unknown> {
+  for (const [, value] of map.entries()) yield rowOf(value);
+}
+
+function entriesOf<V>(map: { entries(): Generator<readonly [string, V]> }): Generator<unknown> {
+  return map.entries();
+}
+
+/** One string for all records of a node. */
+function sharedNodeKey(tables: Tables, nodeKey: string): string {
+  const node = tables.nodes.get(nodeKey);
+  if (node === undefined) throw new Error('state snapshot: a service without its node');
+  return node.key;
+}
+
+/** Keys in the tables are byte text already; this is a copy in memory of its own. */
+function byteCopy(key: string): string {
+  return Buffer.from(key, 'latin1').toString('latin1');
+}
