@@ -240,7 +240,7 @@ async function startDns(options: AgentOptions, backend: Backend): Promise<DnsSer
     allowStale: config.dns.allowStale,
     maxStaleMs: config.dns.maxStaleMs,
   });
-  const recursor = config.recursors.length === 0 ? undefined : createRecursor({ env, log: dnsLog });
+  const recursor = createRecursor({ env, log: dnsLog });
   const resolver = createResolver(settings, lookups, { env, log: dnsLog, recursor });
   const server = await startDnsServer({
     addresses: [...config.dnsAddresses],

@@ -1,0 +1,54 @@
+/** Sends this node's network coordinate to the servers, at a rate that stays level while the cluster grows. */
+
+import type { Env, Timer } from '../../../shared/env.ts';
+import { toConsulError } from '../../../shared/errors.ts';
+import type { Logger } from '../../../shared/log.ts';
+import type { Coordinate } from '../../../shared/types/v1.ts';
+import type { Backend } from '../../rpc/backend.ts';
+import { coordinateUpdate } from '../../rpc/endpoints.ts';
+import { coordinateDelayMs } from './timing.ts';
+
+export interface CoordinateSenderOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly backend: Backend;
+  readonly nodeName: string;
+  readonly datacenter: string;
+  /** null while there is none yet. */
+  readonly coordinate: () => Coordinate | null;
+  readonly clusterSize: () => number;
+  readonly intervalMinMs: number;
+  readonly agentToken: () => string;
+}
+
+/** Starts sending; the first update goes after one interval. @returns what stops it */
+export function startCoordinateSender(options: CoordinateSenderOptions): () => void {
+  const { env, log, backend } = options;
+  let isStopped = false;
+  let timer: Timer;
+
+  const wait = () => {
+    const delayMs = coordinateDelayMs(options.intervalMinMs, options.clusterSize(), env.random);
+    timer = env.clock.setTimer(delayMs, () => void send());
+  };
+  const send = async () => {
+    const coordinate = options.coordinate();
+    if (coordinate !== null) {
+      const call = { datacenter: options.datacenter, token: options.agentToken() };
+      try {
+        await backend.write(coordinateUpdate, { node: options.nodeName, coordinate }, call);
+      } catch (thrown) {
+        const error = toConsulError(thrown);
+        if (error.code === 'permission-denied') log.warn('Coordinate update blocked by ACLs');
+        else log.error('Coordinate update error', { error: error.message });
+      }
+    }
+    if (!isStopped) wait();
+  };
+
+  wait();
+  return () => {
+    isStopped = true;
+    timer.cancel();
+  };
+}
