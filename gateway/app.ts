@@ -1,0 +1,93 @@
+/** The gateway as a Hono app: its own pages, DNS over HTTPS, everything else to the agents. Web APIs only: it runs on Node and on Workers. */
+
+import { type Context, Hono } from 'hono';
+import { textAnswer } from './exchange/exchange.ts';
+import { buildLayers, type GatewayOptions } from './layers.ts';
+import { renderMetrics } from './operations/counters.ts';
+import { answerHeaders } from './proxy/headers.ts';
+import type { NodePool } from './upstream/node-pool.ts';
+
+export interface Gateway {
+  readonly app: Hono;
+  /** Begins to follow the pool in the background. Without it the pool is looked up as requests come. */
+  start(): void;
+  /** From now on `/ready` says no, so that balancers send new clients elsewhere. */
+  drain(): void;
+  stop(): Promise<void>;
+  /** Requests in progress. */
+  inFlight(): number;
+}
+
+const OVERLOADED =
+  'The gateway has too many requests in progress. Raise GATEWAY_MAX_IN_FLIGHT (-max-in-flight) or add gateways.';
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const layers = buildLayers(options);
+  const { settings, env } = options;
+  const { pool, poller, counters } = layers;
+  let isDraining = false;
+  const isReady = () => !isDraining && poller.hasLeader() && pool.usable(env.clock.monotonicMs()).length > 0;
+
+  const proxy = async (c: Context): Promise<Response> => {
+    const exchange = options.openExchange(c.req.raw, c.env);
+    if (counters.inFlight >= settings.maxInFlight) return exchange.respond(textAnswer(503, OVERLOADED));
+    counters.inFlight++;
+    try {
+      const answer = await layers.answer(exchange);
+      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
+      return await exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+    } finally {
+      counters.inFlight--;
+    }
+  };
+  const doh = async (c: Context): Promise<Response> => {
+    await layers.freshen();
+    return layers.doh(c.req.raw, options.openExchange(c.req.raw, c.env).clientAddress);
+  };
+
+  const app = new Hono();
+  app.get('/health', (c) => c.text('ok\n'));
+  app.get('/ready', async (c) => {
+    await layers.freshen();
+    return isReady() ? c.text('ready\n') : c.text(isDraining ? 'draining\n' : 'no leader is known\n', 503);
+  });
+  app.get('/metrics', (c) => {
+    const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
+    return c.body(renderMetrics(counters, poolGauges(pool, env.clock.monotonicMs())), 200, headers);
+  });
+  app.all('/dns-query', doh);
+  app.all('/resolve', doh);
+  app.all('*', proxy);
+  app.onError((error, c) => {
+    options.logger.error('request failed', { error: error.message, path: c.req.path });
+    return c.text('The gateway failed on this request; its log says why.', 500);
+  });
+  return {
+    app,
+    start: () => poller.start(),
+    drain: () => {
+      isDraining = true;
+    },
+    stop: async () => {
+      poller.stop();
+      await Promise.all([options.transport.close(), options.sharedState.close()]);
+    },
+    inFlight: () => counters.inFlight,
+  };
+}
+
+function poolGauges(pool: NodePool, nowMs: number) {
+  const nodes = pool.nodes();
+  const usable = pool.usable(nowMs).length;
+  return [
+    {
+      name: 'proconsul_gateway_pool_nodes',
+      help: 'Agents in the pool.',
+      values: [
+        ['usable', usable],
+        ['unusable', nodes.length - usable],
+        ['leader', pool.leader(nowMs) === undefined ? 0 : 1],
+      ] as const,
+    },
+  ];
+}

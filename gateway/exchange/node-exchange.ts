@@ -1,0 +1,146 @@
+/** An exchange straight over node:http, past Request and Response: raw target, raw headers, one write per answer. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { badRequest } from '../../shared/errors.ts';
+import { type Answer, type Exchange, NO_BODY, type RequestBody } from './exchange.ts';
+import { joined } from './web-exchange.ts';
+
+interface NodeBindings {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+}
+
+/** The target an odd request line really had, when its `url` was replaced so that the framework could parse it. */
+const rawTargets = new WeakMap<IncomingMessage, string>();
+
+/** Characters that the framework would refuse or rewrite; an agent has its own answer to such paths. */
+const PLAIN_TARGET = /^\/[^\\]*$/;
+
+/** Hides a target that the framework can't parse. To be called before the request is handed to it. */
+export function shieldTarget(incoming: IncomingMessage): void {
+  const target = incoming.url ?? '/';
+  if (PLAIN_TARGET.test(target)) return;
+  rawTargets.set(incoming, target.startsWith('/') ? target : originForm(target));
+  incoming.url = '/v1/';
+}
+
+/** Path and query of an absolute-form target (RFC 9112 §3.2.2); `/` for `*`. */
+function originForm(target: string): string {
+  const start = target.indexOf('/', target.indexOf('://') + 3);
+  return target.includes('://') && start !== -1 ? target.slice(start) : '/';
+}
+
+export function openNodeExchange(_request: Request, bindings: unknown): Exchange {
+  // The Node server always passes these two; `server.ts` is the only one that installs this function.
+  const { incoming, outgoing } = bindings as NodeBindings;
+  return {
+    method: incoming.method ?? 'GET',
+    target: rawTargets.get(incoming) ?? incoming.url ?? '/',
+    headers: incoming.rawHeaders,
+    clientAddress: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '',
+    readBody: (limitBytes) => readBody(incoming, limitBytes),
+    onClientGone: (gone) => {
+      const onClose = () => {
+        if (!outgoing.writableFinished) gone();
+      };
+      outgoing.once('close', onClose);
+      return () => outgoing.off('close', onClose);
+    },
+    respond: (answer) => respond(outgoing, answer),
+  };
+}
+
+function respond(outgoing: ServerResponse, answer: Answer): Response | Promise<Response> {
+  if (outgoing.destroyed) {
+    if (!(answer.body instanceof Uint8Array)) void answer.body.cancel();
+    return RESPONSE_ALREADY_SENT;
+  }
+  if (answer.body instanceof Uint8Array) {
+    const hasLength = outgoing.req.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
+    outgoing.writeHead(
+      answer.status,
+      hasLength ? withLength(answer.headers, answer.body.length) : [...answer.headers],
+    );
+    outgoing.end(answer.body);
+    return RESPONSE_ALREADY_SENT;
+  }
+  outgoing.writeHead(answer.status, [...answer.headers]);
+  outgoing.flushHeaders();
+  return pump(answer.body, outgoing).then(() => RESPONSE_ALREADY_SENT);
+}
+
+function withLength(headers: readonly string[], length: number): string[] {
+  const list = headers.slice();
+  for (let i = 0; i < list.length; i += 2)
+    if (list[i]?.length === 14 && list[i]?.toLowerCase() === 'content-length') return list;
+  list.push('Content-Length', String(length));
+  return list;
+}
+
+/** Copies with back-pressure. An upstream that breaks off destroys the response, so that the client sees it cut. */
+async function pump(body: ReadableStream<Uint8Array>, outgoing: ServerResponse): Promise<void> {
+  const reader = body.getReader();
+  const cancel = () => {
+    // The reader is done for either way; its own complaint tells nobody anything.
+    reader.cancel().catch(() => undefined);
+  };
+  outgoing.once('close', cancel);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      if (outgoing.destroyed) return;
+      if (!outgoing.write(part.value)) await drained(outgoing);
+    }
+    outgoing.end();
+  } catch {
+    outgoing.destroy();
+  } finally {
+    outgoing.off('close', cancel);
+  }
+}
+
+function drained(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      outgoing.off('drain', done);
+      outgoing.off('close', done);
+      resolve();
+    };
+    outgoing.on('drain', done);
+    outgoing.on('close', done);
+  });
+}
+
+function readBody(incoming: IncomingMessage, limitBytes: number): Promise<RequestBody> {
+  const announced = incoming.headers['content-length'];
+  const isChunked = incoming.headers['transfer-encoding'] !== undefined;
+  if (!isChunked && (announced === undefined || announced === '0')) return Promise.resolve(NO_BODY);
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const settle = (act: () => void) => {
+      incoming.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+      act();
+    };
+    const onData = (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size <= limitBytes) return;
+      incoming.pause();
+      const length = announced === undefined ? undefined : Number(announced);
+      settle(() => resolve({ kind: 'stream', chunks: resumed(chunks, incoming), length }));
+    };
+    const onEnd = () => settle(() => resolve({ kind: 'bytes', bytes: joined(chunks, size), isChunked }));
+    const onError = () => settle(() => reject(cutOff()));
+    const onClose = () => settle(() => reject(cutOff()));
+    incoming.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+  });
+}
+
+/** Nobody is left to read it; it keeps a client's departure out of the error log. */
+const cutOff = () => badRequest('The client went away while it sent the body.');
+
+async function* resumed(head: readonly Uint8Array[], incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+  yield* head;
+  for await (const chunk of incoming) yield chunk as Uint8Array;
+}

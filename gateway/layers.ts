@@ -1,0 +1,212 @@
+/** Builds the gateway's layers, inside out: transport, pool, retries, sharing, the virtual agent, one answer. */
+
+import type { Env } from '../shared/env.ts';
+import { ConsulError } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { createLastKnownGood } from './cache/last-known-good.ts';
+import type { SharedState } from './cache/shared-state.ts';
+import { createCollapse } from './collapse/collapse.ts';
+import { NEVER_CANCELLED } from './collapse/interest.ts';
+import { createWatchFanOut } from './collapse/watch.ts';
+import { type AnswerDoh, createDoh } from './doh/doh.ts';
+import {
+  type Answer,
+  type Exchange,
+  isWhole,
+  NO_BODY,
+  type OpenExchange,
+  textAnswer,
+  withoutHeaders,
+} from './exchange/exchange.ts';
+import { type Counters, createCounters } from './operations/counters.ts';
+import { createForward, type Forward, type Incoming } from './proxy/forward.ts';
+import { requestHeaders } from './proxy/headers.ts';
+import { splitTarget } from './proxy/target.ts';
+import { isAgentPath } from './routing/agent-route.ts';
+import { classify } from './routing/classify.ts';
+import { createAskEveryone } from './routing/everyone.ts';
+import { type AskAgent, createOwners } from './routing/owners.ts';
+import { createSendToAgent, type SendToAgent } from './routing/send-to-agent.ts';
+import { createNamedAgent, createVirtualAgent, namedAgent } from './routing/virtual-agent.ts';
+import type { GatewaySettings } from './settings/settings.ts';
+import { createTracing, untraced } from './telemetry/tracing.ts';
+import { NodePool } from './upstream/node-pool.ts';
+import { createPoolPoller, type PoolPoller } from './upstream/pool-poller.ts';
+import { createRetryBudget } from './upstream/retry-budget.ts';
+import { type Cancellation, createSend, type Send } from './upstream/send.ts';
+import type { Transport } from './upstream/transport.ts';
+
+export interface GatewayOptions {
+  readonly settings: GatewaySettings;
+  readonly transport: Transport;
+  readonly sharedState: SharedState;
+  readonly openExchange: OpenExchange;
+  /** False where a request may not wait for another request's work, nor have timers outlive it (Workers). */
+  readonly sharesWork: boolean;
+  readonly env: Env;
+  readonly logger: Logger;
+}
+
+export interface Layers {
+  readonly pool: NodePool;
+  readonly poller: PoolPoller;
+  readonly counters: Counters;
+  /** Answers one request of a client. Rejects only for what is a defect. */
+  readonly answer: (exchange: Exchange) => Promise<Answer>;
+  readonly doh: AnswerDoh;
+  /** Looks the pool up first, where nobody has yet or nothing does so in the background. */
+  readonly freshen: () => Promise<void> | undefined;
+}
+
+const MAX_SHARED_CALLERS = 10_000;
+const MAX_REMEMBERED_OWNERS = 50_000;
+
+export function buildLayers(options: GatewayOptions): Layers {
+  const counters = createCounters();
+  const { pool, poller, send } = buildUpstream(options, counters);
+  const forward = buildForward(options, send, counters);
+  const sendTo = createSendToAgent({ send, settings: options.settings, clock: options.env.clock });
+  const virtualAgent = buildVirtualAgent(options, pool, sendTo, forward);
+  const named = createNamedAgent({ pool, sendTo });
+  const traced = options.settings.telemetryEndpoint === '' ? untraced : createTracing();
+  const freshen = () => {
+    const limitMs = options.sharesWork ? Number.MAX_VALUE : options.settings.pollMs;
+    return poller.ageMs() > limitMs ? poller.refresh() : undefined;
+  };
+
+  const route = (incoming: Incoming, name: string | undefined): Promise<Answer> => {
+    if (!isAgentPath(splitTarget(incoming.target).path)) return forward(incoming);
+    return name === undefined ? virtualAgent(incoming) : named(name, incoming);
+  };
+  const answer = async (exchange: Exchange): Promise<Answer> => {
+    const { method, target } = exchange;
+    try {
+      await freshen();
+      const hasBody = method !== 'GET' && method !== 'HEAD';
+      const body = hasBody ? await exchange.readBody(options.settings.bodyLimitBytes) : NO_BODY;
+      const kind = classify(method, splitTarget(target));
+      const cancel = cancellationOf(exchange);
+      const name = namedAgent(exchange.headers);
+      const sent = requestHeaders(exchange.headers, exchange.clientAddress);
+      const run = (headers: readonly string[]) =>
+        route({ method, target, headers, body, kind, cancel }, name);
+      return await traced(method, target, sent, run);
+    } catch (error) {
+      if (error instanceof ConsulError) return textAnswer(error.status, error.message);
+      throw error;
+    }
+  };
+  return { pool, poller, counters, answer, doh: buildDoh(options, forward), freshen };
+}
+
+function buildUpstream({ settings, transport, sharesWork, env, logger }: GatewayOptions, counters: Counters) {
+  const { clock, random } = env;
+  const { nodes: seeds, pollMs, retryDeadlineMs, maxWaits } = settings;
+  const pool = new NodePool(seeds, random);
+  const poolLogger = logger.named('pool');
+  const poller = createPoolPoller({
+    pool,
+    transport,
+    seeds,
+    pollMs,
+    sharesWork,
+    clock,
+    random,
+    logger: poolLogger,
+  });
+  const budget = createRetryBudget();
+  const send = createSend({
+    pool,
+    poller,
+    transport,
+    budget,
+    retryDeadlineMs,
+    maxWaits,
+    counters,
+    clock,
+    random,
+  });
+  return { pool, poller, send };
+}
+
+function buildForward(
+  { settings, sharedState, env }: GatewayOptions,
+  send: Send,
+  counters: Counters,
+): Forward {
+  const { clock } = env;
+  const maxCallers = MAX_SHARED_CALLERS;
+  const collapse = createCollapse({ maxCallers, onShared: () => counters.collapsed.add('read') });
+  const watches = createWatchFanOut({ maxCallers, clock, onShared: () => counters.collapsed.add('watch') });
+  const lastKnownGood = createLastKnownGood({ state: sharedState, keepMs: settings.staleKeepMs, clock });
+  return createForward({ settings, send, collapse, watches, lastKnownGood, counters, clock });
+}
+
+function buildVirtualAgent(
+  { settings, env }: GatewayOptions,
+  pool: NodePool,
+  sendTo: SendToAgent,
+  forward: Forward,
+): Forward {
+  const { clock, random } = env;
+  const nowMs = () => clock.monotonicMs();
+  const ask = askThrough(sendTo);
+  const owners = createOwners({ pool, ask, nowMs, maxRemembered: MAX_REMEMBERED_OWNERS });
+  const everyone = createAskEveryone({ pool, sendTo, nowMs });
+  const { retryDeadlineMs } = settings;
+  return createVirtualAgent({ pool, owners, everyone, sendTo, forward, retryDeadlineMs, clock, random });
+}
+
+function buildDoh({ settings, sharesWork, env, logger }: GatewayOptions, forward: Forward): AnswerDoh {
+  return createDoh({
+    read: async (target, headers) => {
+      const answer = await forward(ownQuestion(target, headers));
+      if (isWhole(answer)) return answer;
+      void answer.body.cancel();
+      throw new ConsulError('too-large', 500, `The answer to ${target} is larger than GATEWAY_ANSWER_LIMIT.`);
+    },
+    domain: settings.domain,
+    datacenter: settings.datacenter,
+    keepsResolvers: sharesWork,
+    env,
+    logger,
+  });
+}
+
+const COMPRESSION: ReadonlySet<string> = new Set(['accept-encoding']);
+
+/** Lookups of the gateway's own, with the caller's token: undefined when the agent can't be reached. */
+function askThrough(sendTo: SendToAgent): AskAgent {
+  return async (node, target, headers) => {
+    try {
+      return await sendTo(node, ownQuestion(target, withoutHeaders(headers, COMPRESSION)));
+    } catch (error) {
+      if (error instanceof ConsulError) return undefined;
+      throw error;
+    }
+  };
+}
+
+function ownQuestion(target: string, headers: readonly string[]): Incoming {
+  const kind = classify('GET', splitTarget(target));
+  return { method: 'GET', target, headers, body: NO_BODY, kind, cancel: NEVER_CANCELLED };
+}
+
+/** The client's presence as something to listen to. */
+function cancellationOf(exchange: Exchange): Cancellation {
+  let isCancelled = false;
+  const listeners = new Set<() => void>();
+  exchange.onClientGone(() => {
+    isCancelled = true;
+    for (const listener of [...listeners]) listener();
+  });
+  return {
+    get isCancelled() {
+      return isCancelled;
+    },
+    onCancel: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}

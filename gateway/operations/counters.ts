@@ -1,0 +1,80 @@
+/** The gateway's own counters, printed in Prometheus' text format. */
+
+/** A family of counters with one label. Labels come from fixed sets, so that a family can't grow without bound. */
+export interface Counter {
+  add(label: string, by?: number): void;
+  get(label: string): number;
+}
+
+export interface Counters {
+  /** Answers to clients, by status class (`2xx` …). */
+  readonly requests: Counter;
+  /** Failed attempts, by kind. */
+  readonly upstreamErrors: Counter;
+  /** Attempts after the first, by what failed before. */
+  readonly retries: Counter;
+  /** Reads answered without an upstream request of their own, by `read` or `watch`. */
+  readonly collapsed: Counter;
+  /** Last-known-good answers: `stored`, `served`. */
+  readonly stale: Counter;
+  /** Requests and waits in progress. */
+  inFlight: number;
+}
+
+/** A value that is read when the page is printed. */
+export interface Gauge {
+  readonly name: string;
+  readonly help: string;
+  readonly values: readonly (readonly [label: string, value: number])[];
+}
+
+const FAMILIES = [
+  ['requests', 'proconsul_gateway_requests_total', 'code', 'Answers to clients by status class.'],
+  ['upstreamErrors', 'proconsul_gateway_upstream_errors_total', 'kind', 'Failed upstream attempts.'],
+  ['retries', 'proconsul_gateway_retries_total', 'after', 'Upstream attempts after the first.'],
+  ['collapsed', 'proconsul_gateway_collapsed_total', 'kind', 'Reads served by the request of another.'],
+  ['stale', 'proconsul_gateway_last_known_good_total', 'event', 'Last-known-good answers.'],
+] as const;
+
+const values = new WeakMap<Counter, Map<string, number>>();
+
+export function createCounters(): Counters {
+  return {
+    requests: counter(),
+    upstreamErrors: counter(),
+    retries: counter(),
+    collapsed: counter(),
+    stale: counter(),
+    inFlight: 0,
+  };
+}
+
+export function renderMetrics(counters: Counters, gauges: readonly Gauge[]): string {
+  const lines: string[] = [];
+  for (const [key, name, label, help] of FAMILIES) {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
+    for (const [text, value] of values.get(counters[key]) ?? [])
+      lines.push(`${name}{${label}="${text}"} ${value}`);
+  }
+  const inFlight = 'proconsul_gateway_in_flight';
+  lines.push(
+    `# HELP ${inFlight} Requests in progress.`,
+    `# TYPE ${inFlight} gauge`,
+    `${inFlight} ${counters.inFlight}`,
+  );
+  for (const gauge of gauges) {
+    lines.push(`# HELP ${gauge.name} ${gauge.help}`, `# TYPE ${gauge.name} gauge`);
+    for (const [label, value] of gauge.values) lines.push(`${gauge.name}{state="${label}"} ${value}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function counter(): Counter {
+  const byLabel = new Map<string, number>();
+  const self: Counter = {
+    add: (label, by = 1) => byLabel.set(label, (byLabel.get(label) ?? 0) + by),
+    get: (label) => byLabel.get(label) ?? 0,
+  };
+  values.set(self, byLabel);
+  return self;
+}

@@ -1,0 +1,205 @@
+/** All agents as one: `/v1/agent/*` finds the agent that a service or check lives on, or asks all and merges. */
+
+import { type Clock, type Random, sleep } from '../../shared/env.ts';
+import { ConsulError } from '../../shared/errors.ts';
+import { type Answer, headerOf, textAnswer } from '../exchange/exchange.ts';
+import { errorText } from '../proxy/error-text.ts';
+import type { Forward, Incoming } from '../proxy/forward.ts';
+import { splitTarget } from '../proxy/target.ts';
+import type { NodePool, PoolNode } from '../upstream/node-pool.ts';
+import { type AgentRoute, agentRoute } from './agent-route.ts';
+import type { AskEveryone } from './everyone.ts';
+import { firstValue, goField } from './json-members.ts';
+import type { Asker, OwnedKind, Owners } from './owners.ts';
+import type { SendToAgent } from './send-to-agent.ts';
+
+export interface VirtualAgentOptions {
+  readonly pool: NodePool;
+  readonly owners: Owners;
+  readonly everyone: AskEveryone;
+  readonly sendTo: SendToAgent;
+  /** For what any one agent may answer. */
+  readonly forward: Forward;
+  readonly retryDeadlineMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Names one agent for a call that would otherwise find its own. */
+export const NODE_HEADER = 'x-proconsul-node';
+
+const RETRY_PAUSE_MS = 100;
+
+const LEAVE_REFUSED =
+  'This gateway stands for all agents at once, so it does not know which of them should leave. Ask the agent itself, or name it in the header X-Proconsul-Node.';
+
+/** What isn't kept can't be read for its ID, nor be sent to several agents. */
+const TOO_LARGE = textAnswer(
+  413,
+  'The request body is larger than this gateway keeps. Raise GATEWAY_BODY_LIMIT (-body-limit).',
+);
+
+export function createVirtualAgent(options: VirtualAgentOptions): Forward {
+  return (incoming) => {
+    const { path, query } = splitTarget(incoming.target);
+    const route = agentRoute(incoming.method, path ?? '');
+    if (incoming.body.kind === 'stream' && route.kind !== 'one') return Promise.resolve(TOO_LARGE);
+    const asker: Asker = { headers: incoming.headers, token: tokenPair(query) };
+    return answer(route, { incoming, asker, options });
+  };
+}
+
+/** One agent that the caller named. */
+export function createNamedAgent({ pool, sendTo }: Pick<VirtualAgentOptions, 'pool' | 'sendTo'>) {
+  return (name: string, incoming: Incoming): Promise<Answer> => {
+    const node = pool.byName(name);
+    if (node !== undefined) return sendTo(node, incoming);
+    return Promise.resolve(textAnswer(404, `No agent named ${JSON.stringify(name)} is in the pool.`));
+  };
+}
+
+/** One call to the virtual agent, with what is needed to serve it. */
+interface Call {
+  readonly incoming: Incoming;
+  readonly asker: Asker;
+  readonly options: VirtualAgentOptions;
+}
+
+async function answer(route: AgentRoute, call: Call): Promise<Answer> {
+  const { incoming, options } = call;
+  switch (route.kind) {
+    case 'register-service':
+      return registerService(call);
+    case 'register-check':
+      return registerCheck(call);
+    case 'service':
+    case 'check':
+      return route.isBlind
+        ? removeEverywhere(route.kind, route.id, call)
+        : askOwner(route.kind, route.id, call);
+    case 'merge':
+      return options.everyone.merge(route.of, incoming);
+    case 'every':
+      return options.everyone.tell(incoming);
+    case 'refuse':
+      return textAnswer(403, LEAVE_REFUSED);
+    case 'one':
+      return options.forward(incoming);
+  }
+}
+
+/**
+ * A service that some live agent has is registered there again, wherever the hash points by now; a new one goes to
+ * the owner that the hash chooses.
+ */
+function registerService(call: Call): Promise<Answer> {
+  const body = bodyValue(call.incoming);
+  const id = textField(body, 'ID') || textField(body, 'Name');
+  return id === '' ? call.options.forward(call.incoming) : atOwner('service', id, call);
+}
+
+/** A check of a service lives with it; one of its own where it already is, else where the hash of its ID says. */
+function registerCheck(call: Call): Promise<Answer> {
+  const body = bodyValue(call.incoming);
+  const serviceId = textField(body, 'ServiceID') || textField(body, 'service_id');
+  if (serviceId !== '') return atOwner('service', serviceId, call);
+  const checkId = textField(body, 'ID') || textField(body, 'Name');
+  return checkId === '' ? call.options.forward(call.incoming) : atOwner('check', checkId, call);
+}
+
+/** Sends to the agent that has it, else to the chosen one; to the next when an agent dies before it got the request. */
+function atOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
+  const { incoming, asker, options } = call;
+  const { owners, sendTo, forward } = options;
+  return untilReached(call, async () => {
+    const [found] = await owners.locate(kind, id, asker);
+    const node = found ?? owners.chosen(id);
+    if (node === undefined) return forward(incoming);
+    const result = await sendTo(node, incoming);
+    if (result.status === 200) owners.remember(kind, id, node);
+    return result;
+  });
+}
+
+/** The remembered owner is believed until its answer shows that it doesn't know the ID; then everyone is asked. */
+function askOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
+  const { incoming, asker, options } = call;
+  const { owners, sendTo, forward } = options;
+  return untilReached(call, async () => {
+    const known = owners.remembered(kind, id) ?? guessByService(kind, id, owners);
+    if (known !== undefined) {
+      const result = await sendTo(known, incoming);
+      if (!(await isUnknownThere(result))) return result;
+      owners.forget(kind, id);
+    }
+    const [found] = await owners.locateAll(kind, id, asker);
+    const node = found ?? known ?? owners.chosen(id);
+    return node === undefined ? forward(incoming) : sendTo(node, incoming);
+  });
+}
+
+/** Nothing may be left behind: every agent that has it removes it. When none has, the chosen one gives its answer. */
+function removeEverywhere(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
+  const { incoming, asker, options } = call;
+  const { owners, sendTo, forward } = options;
+  return untilReached(call, async () => {
+    const found = await owners.locateAll(kind, id, asker);
+    const chosen = owners.chosen(id);
+    const nodes = found.length > 0 || chosen === undefined ? found : [chosen];
+    const answers = await Promise.all(nodes.map((node) => sendTo(node, incoming)));
+    owners.forget(kind, id);
+    return answers.find(({ status }) => status !== 200) ?? answers[0] ?? forward(incoming);
+  });
+}
+
+/**
+ * Starts over while the agent chosen could certainly not be reached: by then the pool knows that it is gone, and the
+ * search finds another.
+ */
+async function untilReached({ incoming, options }: Call, attempt: () => Promise<Answer>): Promise<Answer> {
+  const { clock, random, retryDeadlineMs } = options;
+  const deadlineMs = clock.monotonicMs() + retryDeadlineMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const mayRepeat =
+        error instanceof ConsulError && (error.applied === 'no' || incoming.kind.replay === 'always');
+      const isLate = clock.monotonicMs() >= deadlineMs || incoming.cancel.isCancelled;
+      if (!mayRepeat || isLate || incoming.body.kind === 'stream') throw error;
+      await sleep(clock, RETRY_PAUSE_MS * (0.5 + random.next()));
+    }
+  }
+}
+
+/** A check that a service brought along is named after it (reference §4.9) and lives where the service does. */
+function guessByService(kind: OwnedKind, id: string, owners: Owners): PoolNode | undefined {
+  const serviceId = kind === 'check' ? /^service:(.*?)(?::\d+)?$/s.exec(id)?.[1] : undefined;
+  return serviceId === undefined ? undefined : owners.remembered('service', serviceId);
+}
+
+/** What an agent says about a service or check that it doesn't have. */
+async function isUnknownThere(result: Answer): Promise<boolean> {
+  if (result.status === 404) return true;
+  if (result.status !== 500) return false;
+  return /does not have associated TTL|Unknown (service|check)/.test(await errorText(result));
+}
+
+function bodyValue({ body }: Incoming): unknown {
+  return body.kind === 'bytes' ? firstValue(new TextDecoder().decode(body.bytes)) : undefined;
+}
+
+function textField(body: unknown, name: string): string {
+  const value = goField(body, name);
+  return typeof value === 'string' ? value : '';
+}
+
+/** The `token` pair of a query as it stands. */
+function tokenPair(query: string): string {
+  return query.split('&').find((pair) => pair.startsWith('token=')) ?? '';
+}
+
+/** The agent that a request names, if it names one. */
+export function namedAgent(headers: readonly string[]): string | undefined {
+  return headerOf(headers, NODE_HEADER);
+}

@@ -1,0 +1,224 @@
+/** Which agents there are, which of them seem healthy, and which one gets a request. Pure: no clock, no I/O. */
+
+import type { Random } from '../../shared/env.ts';
+import { byRendezvous } from '../routing/rendezvous.ts';
+import type { ListedAgent } from './pool-listing.ts';
+
+/** One agent. Everything here may change from one poll to the next; the object stays while the URL is in the pool. */
+export interface PoolNode {
+  readonly url: string;
+  name: string;
+  role: 'server' | 'client';
+  isLeader: boolean;
+  /** Gossip says it is alive. Configured agents that no listing mentions count as not alive. */
+  isAlive: boolean;
+  /** Connection failures since the last success. */
+  failures: number;
+  /** Not to be used before, milliseconds of the monotonic clock. */
+  ejectedUntilMs: number;
+  /** When it came back from an ejection; new load grows from there. */
+  recoveredAtMs: number;
+  /** Requests under way. */
+  outstanding: number;
+  /** Waits and streams under way. */
+  waits: number;
+  /** Abandons one read each; used when the agent is reported dead while its connection hangs. */
+  readonly abandon: Set<() => void>;
+}
+
+/** Who should get a request; the rest of the pool is second choice, except for `only`. */
+export type Preference =
+  /** The leader, then other servers, then clients. */
+  | { readonly kind: 'leader' }
+  /** Whoever is least busy. */
+  | { readonly kind: 'any' }
+  /** A client agent, least busy first; a server when there is none. */
+  | { readonly kind: 'client' }
+  /** Always the same agent for the same key while it lives, servers first. */
+  | { readonly kind: 'stable'; readonly key: string }
+  /** This agent and no other. */
+  | { readonly kind: 'only'; readonly url: string };
+
+const EJECT_BASE_MS = 500;
+const EJECT_MAX_MS = 30_000;
+const SLOW_START_MS = 10_000;
+
+/** Invariant: `#nodes` holds one entry per URL, and at most one node has `isLeader`. */
+export class NodePool {
+  readonly #nodes = new Map<string, PoolNode>();
+  readonly #seeds: readonly string[];
+  readonly #random: Random;
+
+  constructor(seeds: readonly string[], random: Random) {
+    this.#seeds = seeds;
+    this.#random = random;
+    for (const url of seeds) this.#nodes.set(url, newNode(url));
+  }
+
+  /**
+   * Takes over a listing. Agents that it doesn't mention go, except configured ones, which stay as a last resort.
+   *
+   * @returns the URLs that went
+   */
+  apply(listing: readonly ListedAgent[]): string[] {
+    const listed = new Map(listing.filter(({ url }) => url !== '').map((agent) => [agent.url, agent]));
+    for (const [url, agent] of listed) this.#update(url, agent);
+    const gone: string[] = [];
+    for (const node of this.#nodes.values()) {
+      if (listed.has(node.url)) continue;
+      markDead(node);
+      if (this.#seeds.includes(node.url)) continue;
+      this.#nodes.delete(node.url);
+      gone.push(node.url);
+    }
+    return gone;
+  }
+
+  nodes(): readonly PoolNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  byName(name: string): PoolNode | undefined {
+    const lower = name.toLowerCase();
+    return this.nodes().find((node) => node.name.toLowerCase() === lower);
+  }
+
+  leader(nowMs: number): PoolNode | undefined {
+    for (const node of this.#nodes.values()) if (node.isLeader && isUsable(node, nowMs)) return node;
+    return undefined;
+  }
+
+  /** Agents that services may live on: usable clients, or servers when there is no usable client. */
+  owners(nowMs: number): readonly PoolNode[] {
+    const usable = this.usable(nowMs);
+    const clients = usable.filter(({ role }) => role === 'client');
+    return clients.length > 0 ? clients : usable;
+  }
+
+  usable(nowMs: number): readonly PoolNode[] {
+    return this.nodes().filter((node) => isUsable(node, nowMs));
+  }
+
+  /** The connection worked: whatever it answered, the agent is there. */
+  noteSuccess(node: PoolNode, nowMs: number): void {
+    if (node.failures === 0) return;
+    node.failures = 0;
+    node.ejectedUntilMs = 0;
+    node.recoveredAtMs = nowMs;
+  }
+
+  /** The connection failed: the agent is left alone for 0.5 s, doubling up to 30 s, ± 20 %. */
+  noteFailure(node: PoolNode, nowMs: number): void {
+    node.failures++;
+    const backoff = Math.min(EJECT_MAX_MS, EJECT_BASE_MS * 2 ** (node.failures - 1));
+    node.ejectedUntilMs = nowMs + backoff * (0.8 + 0.4 * this.#random.next());
+  }
+
+  /** It said itself that it doesn't lead, or that nobody does. */
+  noteLeaderLost(node: PoolNode): void {
+    node.isLeader = false;
+  }
+
+  /**
+   * Chooses an agent. Healthy ones come first, then agents that are ejected or reported dead: a pool that looks dead
+   * may only look so.
+   *
+   * @param maxWaits waits that one agent may hold; Infinity when the request is no wait
+   * @returns undefined when every agent of the preference was tried
+   */
+  pick(
+    prefer: Preference,
+    tried: ReadonlySet<PoolNode>,
+    nowMs: number,
+    maxWaits: number,
+  ): PoolNode | undefined {
+    if (prefer.kind === 'only') {
+      const node = this.#nodes.get(prefer.url);
+      return node === undefined || tried.has(node) ? undefined : node;
+    }
+    const open: PoolNode[] = [];
+    const doubtful: PoolNode[] = [];
+    for (const node of this.#nodes.values()) {
+      if (tried.has(node) || node.waits >= maxWaits) continue;
+      (isUsable(node, nowMs) ? open : doubtful).push(node);
+    }
+    if (open.length > 0) return this.#choose(prefer, open, nowMs);
+    return doubtful.sort((a, b) => a.ejectedUntilMs - b.ejectedUntilMs)[0];
+  }
+
+  #choose(prefer: Exclude<Preference, { kind: 'only' }>, open: readonly PoolNode[], nowMs: number) {
+    switch (prefer.kind) {
+      case 'leader':
+        return open.find(({ isLeader }) => isLeader) ?? this.#leastBusy(withRole(open, 'server'), nowMs);
+      case 'any':
+        return this.#leastBusy(open, nowMs);
+      case 'client':
+        return this.#leastBusy(withRole(open, 'client'), nowMs);
+      case 'stable':
+        return byRendezvous(prefer.key, withRole(open, 'server'), ({ name, url }) => name || url)[0];
+    }
+  }
+
+  /** Two random candidates, the less loaded one: near optimal without a herd (Mitzenmacher 2001). */
+  #leastBusy(candidates: readonly PoolNode[], nowMs: number): PoolNode | undefined {
+    if (candidates.length === 1) return candidates[0];
+    const first = Math.floor(this.#random.next() * candidates.length);
+    const step = 1 + Math.floor(this.#random.next() * (candidates.length - 1));
+    const a = candidates[first];
+    const b = candidates[(first + step) % candidates.length];
+    if (a === undefined || b === undefined) return a ?? b;
+    return loadOf(a, nowMs) <= loadOf(b, nowMs) ? a : b;
+  }
+
+  #update(url: string, agent: ListedAgent): void {
+    const node = this.#nodes.get(url) ?? newNode(url);
+    this.#nodes.set(url, node);
+    node.name = agent.name;
+    node.role = agent.role;
+    node.isLeader = agent.isLeader && agent.isAlive;
+    if (!agent.isAlive) markDead(node);
+    node.isAlive = agent.isAlive;
+  }
+}
+
+export function isUsable(node: PoolNode, nowMs: number): boolean {
+  return node.isAlive && node.ejectedUntilMs <= nowMs;
+}
+
+/** Reads that hang on a dead agent are given up, so that they can go on elsewhere. */
+function markDead(node: PoolNode): void {
+  const wasAlive = node.isAlive;
+  node.isAlive = false;
+  node.isLeader = false;
+  if (wasAlive) for (const abandon of [...node.abandon]) abandon();
+}
+
+/** Requests under way, weighed up while an agent comes back: it starts at a tenth of its share. */
+function loadOf(node: PoolNode, nowMs: number): number {
+  const sinceMs = nowMs - node.recoveredAtMs;
+  const share = node.recoveredAtMs === 0 ? 1 : Math.min(1, Math.max(0.1, sinceMs / SLOW_START_MS));
+  return (node.outstanding + 1) / share;
+}
+
+/** Those with the role, or all when there is none. */
+function withRole(nodes: readonly PoolNode[], role: 'server' | 'client'): readonly PoolNode[] {
+  const fitting = nodes.filter((node) => node.role === role);
+  return fitting.length > 0 ? fitting : nodes;
+}
+
+/** Until a listing says otherwise, a configured agent counts as an alive server. */
+function newNode(url: string): PoolNode {
+  return {
+    url,
+    name: '',
+    role: 'server',
+    isLeader: false,
+    isAlive: true,
+    failures: 0,
+    ejectedUntilMs: 0,
+    recoveredAtMs: 0,
+    outstanding: 0,
+    waits: 0,
+    abandon: new Set(),
+  };
+}

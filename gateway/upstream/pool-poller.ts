@@ -1,0 +1,193 @@
+/** Keeps the node pool up to date: asks one agent for all, the leader by preference, every second and whenever something broke. */
+
+import type { Clock, Random, Timer } from '../../shared/env.ts';
+import type { Logger } from '../../shared/log.ts';
+import { type Answer, EMPTY, isWhole, NO_BODY } from '../exchange/exchange.ts';
+import type { NodePool, PoolNode } from './node-pool.ts';
+import {
+  type ListedAgent,
+  POOL_PATH,
+  type PoolListing,
+  parseLeaderAddress,
+  parsePool,
+  parseSelf,
+} from './pool-listing.ts';
+import { type Transport, UpstreamError } from './transport.ts';
+
+export interface PoolPoller {
+  /** Asks now; concurrent calls share one question where requests can share work. Never rejects. */
+  refresh(): Promise<void>;
+  /** Asks soon, unless that is under way. Cheap: called on every failure. */
+  nudge(): void;
+  /** Milliseconds since the last question; Infinity before the first answer. */
+  ageMs(): number;
+  /** Whether the last listing knew a leader. */
+  hasLeader(): boolean;
+  start(): void;
+  stop(): void;
+}
+
+export interface PoolPollerOptions {
+  readonly pool: NodePool;
+  readonly transport: Transport;
+  readonly seeds: readonly string[];
+  readonly pollMs: number;
+  /** False where a request may not wait for another request's work (Workers). */
+  readonly sharesWork: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const POLL_TIMEOUT_MS = 2000;
+/** Two refreshes start no closer than this. */
+const MIN_SPACING_MS = 20;
+
+export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
+  const { pool, transport, clock, random, logger } = options;
+  let running: Promise<void> | undefined;
+  let timer: Timer | undefined;
+  let isStarted = false;
+  let hasListing = false;
+  let startedAtMs = Number.NEGATIVE_INFINITY;
+  let wasReachable = true;
+  let hasLeader = false;
+
+  const ask = async (): Promise<void> => {
+    startedAtMs = clock.monotonicMs();
+    const listing = await askAround(options);
+    if (listing === undefined) {
+      if (wasReachable) logger.error('no agent tells who is in the pool', { tried: pool.nodes().length });
+      wasReachable = false;
+      hasLeader = false;
+      return;
+    }
+    if (!wasReachable) logger.info('the pool is reachable again');
+    wasReachable = true;
+    hasListing = true;
+    hasLeader = listing.hasLeader;
+    for (const url of pool.apply(listing.agents)) {
+      logger.info('agent left the pool', { url });
+      transport.forget(url);
+    }
+  };
+  const refresh = (): Promise<void> => {
+    if (!options.sharesWork) return ask();
+    running ??= ask().finally(() => {
+      running = undefined;
+      schedule(options.pollMs * (0.8 + 0.4 * random.next()));
+    });
+    return running;
+  };
+  const schedule = (delayMs: number): void => {
+    timer?.cancel();
+    timer = isStarted ? clock.setTimer(delayMs, () => void refresh()) : undefined;
+  };
+  return {
+    refresh,
+    nudge: () => {
+      if (!isStarted || running !== undefined) return;
+      const waitMs = startedAtMs + MIN_SPACING_MS - clock.monotonicMs();
+      if (waitMs <= 0) void refresh();
+      else schedule(waitMs);
+    },
+    ageMs: () => (hasListing ? clock.monotonicMs() - startedAtMs : Number.POSITIVE_INFINITY),
+    hasLeader: () => hasLeader,
+    start: () => {
+      isStarted = true;
+      void refresh();
+    },
+    stop: () => {
+      isStarted = false;
+      timer?.cancel();
+    },
+  };
+}
+
+/**
+ * Asks the leader first, then the others, until someone's listing shows a leader: an agent that is cut off from the
+ * rest sees no leader, and must not talk the gateway out of the healthy majority.
+ *
+ * @returns the first listing with a leader, else the first at all, else undefined
+ */
+async function askAround(options: PoolPollerOptions): Promise<PoolListing | undefined> {
+  const { pool, clock } = options;
+  let fallback: PoolListing | undefined;
+  const tried = new Set<PoolNode>();
+  for (;;) {
+    const node = pool.pick({ kind: 'leader' }, tried, clock.monotonicMs(), Number.POSITIVE_INFINITY);
+    if (node === undefined) return fallback;
+    tried.add(node);
+    const listing = await askOne(node, options);
+    if (listing?.hasLeader) return listing;
+    fallback ??= listing;
+  }
+}
+
+async function askOne(node: PoolNode, options: PoolPollerOptions): Promise<PoolListing | undefined> {
+  try {
+    const answer = await get(node.url, POOL_PATH, options);
+    options.pool.noteSuccess(node, options.clock.monotonicMs());
+    if (answer.status === 200) return parsePool(textOf(answer));
+    if (answer.status === 404) return await listPlainConsul(options);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    options.pool.noteFailure(node, options.clock.monotonicMs());
+    node.isLeader = false;
+    // Said once: the polls that follow would only repeat it.
+    if (node.failures === 1)
+      options.logger.warn('agent does not answer', { url: node.url, error: error.message });
+    return undefined;
+  }
+}
+
+/** A plain Consul has no pool route: the configured agents are the pool, and the leader is told by its host. */
+async function listPlainConsul(options: PoolPollerOptions): Promise<PoolListing | undefined> {
+  const agents = await Promise.all(options.seeds.map((url) => describePlainAgent(url, options)));
+  const leaders = agents.filter(({ agent, leaderHost }) => {
+    const { hostname } = new URL(agent.url);
+    return agent.isAlive && agent.role === 'server' && hostname === leaderHost;
+  });
+  // Several agents on one host can't be told apart by it; any of them forwards to the leader.
+  const leaderUrl = leaders[0]?.agent.url;
+  return {
+    agents: agents.map(({ agent }) => ({ ...agent, isLeader: agent.url === leaderUrl })),
+    hasLeader: agents.some(({ leaderHost }) => leaderHost !== ''),
+  };
+}
+
+async function describePlainAgent(
+  url: string,
+  options: PoolPollerOptions,
+): Promise<{ agent: ListedAgent; leaderHost: string }> {
+  try {
+    const [self, leader] = await Promise.all([
+      get(url, '/v1/agent/self', options),
+      get(url, '/v1/status/leader', options),
+    ]);
+    // Without permission for agent/self the name stays unknown; requests still work.
+    const { name, role } = parseSelf(textOf(self)) ?? { name: '', role: 'server' as const };
+    const agent: ListedAgent = { name, role, url, isAlive: true, isLeader: false };
+    return { agent, leaderHost: parseLeaderAddress(textOf(leader)) };
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    return { agent: { name: '', role: 'server', url, isAlive: false, isLeader: false }, leaderHost: '' };
+  }
+}
+
+function get(url: string, target: string, { transport }: PoolPollerOptions): Promise<Answer> {
+  return transport.send(url, {
+    method: 'GET',
+    target,
+    headers: [],
+    body: NO_BODY,
+    delivery: 'whole',
+    isWait: false,
+    timeoutMs: POLL_TIMEOUT_MS,
+  });
+}
+
+function textOf(answer: Answer): string {
+  return new TextDecoder().decode(isWhole(answer) ? answer.body : EMPTY);
+}

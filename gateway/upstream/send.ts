@@ -1,0 +1,238 @@
+/** One request into the pool: picks an agent, follows the retry table within a deadline, and answers or explains. */
+
+import { type Clock, type Random, sleep } from '../../shared/env.ts';
+import { ConsulError } from '../../shared/errors.ts';
+import { type Answer, type HeaderList, isWhole, type RequestBody } from '../exchange/exchange.ts';
+import type { Counters } from '../operations/counters.ts';
+import { errorText } from '../proxy/error-text.ts';
+import { isUsable, type NodePool, type PoolNode, type Preference } from './node-pool.ts';
+import type { PoolPoller } from './pool-poller.ts';
+import { type Failure, type Replay, tellsLeaderLost, verdictOf } from './retry.ts';
+import type { RetryBudget } from './retry-budget.ts';
+import { type Transport, UpstreamError } from './transport.ts';
+
+export interface PoolRequest {
+  readonly method: string;
+  /** Called for each attempt: a blocking query that moves to another agent asks only for what is left of its wait. */
+  readonly target: () => string;
+  readonly headers: HeaderList;
+  readonly body: RequestBody;
+  readonly prefer: Preference;
+  readonly replay: Replay;
+  readonly delivery: 'whole' | 'stream';
+  readonly isWait: boolean;
+  /** Milliseconds per attempt to the first byte, 0: none. Called for each attempt. */
+  readonly timeoutMs: () => number;
+  /** How long to look for an agent that can serve it; the setting when absent. 0: one attempt per agent. */
+  readonly deadlineMs?: number | undefined;
+  /** Ends the request from outside. */
+  readonly cancel?: Cancellation | undefined;
+}
+
+/** Where a caller can say that it doesn't want the answer any more. */
+export interface Cancellation {
+  readonly isCancelled: boolean;
+  /** @returns unsubscribe */
+  onCancel(listener: () => void): () => void;
+}
+
+/**
+ * Answers of agents are returned whatever their status.
+ *
+ * @throws ConsulError 502 outcome unknown or connection broken, 503 nobody reachable, 504 no answer in time
+ */
+export type Send = (request: PoolRequest) => Promise<Answer>;
+
+export interface SendOptions {
+  readonly pool: NodePool;
+  readonly poller: PoolPoller;
+  readonly transport: Transport;
+  readonly budget: RetryBudget;
+  readonly retryDeadlineMs: number;
+  readonly maxWaits: number;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+type Outcome =
+  | { readonly answer: Answer; readonly failure: undefined }
+  | { readonly answer: Answer; readonly failure: Failure }
+  | { readonly error: UpstreamError; readonly failure: Failure };
+
+const PAUSE_MIN_MS = 20;
+const PAUSE_MAX_MS = 500;
+/** An attempt that was open this long was no part of a series of failures; the deadline starts anew. */
+const SETTLED_MS = 1000;
+
+export function createSend(options: SendOptions): Send {
+  const { pool, poller, budget, clock, random, counters } = options;
+
+  const attempt = async (node: PoolNode, request: PoolRequest): Promise<Outcome> => {
+    try {
+      const answer = await sendTo(node, request, options);
+      pool.noteSuccess(node, clock.monotonicMs());
+      if (answer.status !== 500) return { answer, failure: undefined };
+      const text = await errorText(answer);
+      if (tellsLeaderLost(text)) pool.noteLeaderLost(node);
+      return { answer, failure: { kind: 'answer', text } };
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      counters.upstreamErrors.add(error.kind);
+      // A slow answer is no dead agent; the poll finds out whether it is.
+      if (error.kind === 'not-sent' || error.kind === 'broken') pool.noteFailure(node, clock.monotonicMs());
+      return { error, failure: { kind: error.kind } };
+    }
+  };
+
+  const pause = async (pauses: number, deadlineMs: number): Promise<void> => {
+    const fullMs = Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** pauses) * (0.5 + random.next());
+    const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
+    await Promise.all([poller.refresh(), sleep(clock, Math.min(fullMs, leftMs))]);
+  };
+
+  return async (request) => {
+    budget.earn();
+    const maxWaits = request.isWait ? options.maxWaits : Number.POSITIVE_INFINITY;
+    const tried = new Set<PoolNode>();
+    const patienceMs = request.deadlineMs ?? options.retryDeadlineMs;
+    let deadlineMs = clock.monotonicMs() + patienceMs;
+    let last: Outcome | undefined;
+    for (let pauses = 0; ; ) {
+      const startedMs = clock.monotonicMs();
+      const node = pool.pick(request.prefer, tried, startedMs, maxWaits);
+      if (node !== undefined && (last === undefined || budget.spend(startedMs))) {
+        if (last !== undefined) counters.retries.add(last.failure?.kind ?? 'none');
+        last = await attempt(node, request);
+        tried.add(node);
+        if (last.failure === undefined) return last.answer;
+        if (request.cancel?.isCancelled) return conclude(request, last, tried);
+        const verdict = verdictOf(last.failure, request.replay);
+        if (verdict === 'answer') return conclude(request, last, tried);
+        poller.nudge();
+        if (clock.monotonicMs() - startedMs >= SETTLED_MS && request.isWait)
+          deadlineMs = clock.monotonicMs() + patienceMs;
+        const isHopeful = verdict === 'elsewhere' && hasUntried(pool, tried, clock.monotonicMs());
+        if (isHopeful && request.prefer.kind !== 'only' && clock.monotonicMs() <= deadlineMs) continue;
+      } else if (node === undefined && tried.size === 0 && isOnlyFull(request, pool)) {
+        throw tooManyWaits();
+      }
+      if (clock.monotonicMs() >= deadlineMs) return conclude(request, last, tried);
+      await pause(pauses++, deadlineMs);
+      if (request.cancel?.isCancelled) return conclude(request, last, tried);
+      tried.clear();
+    }
+  };
+}
+
+async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions): Promise<Answer> {
+  let unsubscribe: (() => void) | undefined;
+  let abandon: (() => void) | undefined;
+  const onStart = (abort: (reason: UpstreamError) => void) => {
+    unsubscribe = request.cancel?.onCancel(() =>
+      abort(new UpstreamError('abandoned', 'the client went away')),
+    );
+    if (request.replay !== 'always') return;
+    abandon = () => abort(new UpstreamError('broken', 'the agent was reported dead'));
+    node.abandon.add(abandon);
+  };
+  node.outstanding++;
+  if (request.isWait) node.waits++;
+  let isStreaming = false;
+  const end = () => {
+    node.outstanding--;
+    if (request.isWait) node.waits--;
+  };
+  try {
+    const answer = await options.transport.send(node.url, {
+      method: request.method,
+      target: request.target(),
+      headers: request.headers,
+      body: request.body,
+      delivery: request.delivery,
+      isWait: request.isWait,
+      timeoutMs: request.timeoutMs(),
+      onStart,
+    });
+    isStreaming = !isWhole(answer);
+    return isWhole(answer) ? answer : { ...answer, body: notingEnd(answer.body, end) };
+  } finally {
+    if (!isStreaming) end();
+    unsubscribe?.();
+    if (abandon !== undefined) node.abandon.delete(abandon);
+  }
+}
+
+/** The same stream; `ended` is called once, when it was read, broke or was cancelled: its connection is free again. */
+function notingEnd(body: ReadableStream<Uint8Array>, ended: () => void): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (sink) => {
+        try {
+          const { done, value } = await reader.read();
+          if (!done) return sink.enqueue(value);
+          sink.close();
+        } catch (error) {
+          sink.error(error);
+        }
+        ended();
+      },
+      cancel: async (reason) => {
+        ended();
+        await reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function hasUntried(pool: NodePool, tried: ReadonlySet<PoolNode>, nowMs: number): boolean {
+  return pool.nodes().some((node) => !tried.has(node) && isUsable(node, nowMs));
+}
+
+function isOnlyFull(request: PoolRequest, pool: NodePool): boolean {
+  return request.isWait && request.prefer.kind !== 'only' && pool.nodes().length > 0;
+}
+
+/** The agent's own answer when there is one, else an error that says what happened and what to do. */
+function conclude(request: PoolRequest, last: Outcome | undefined, tried: ReadonlySet<PoolNode>): Answer {
+  if (last === undefined) throw nobodyReachable(undefined);
+  if ('answer' in last) return last.answer;
+  const where = [...tried].map(({ url }) => url).join(', ');
+  const isUnknown = request.replay !== 'always' && last.error.kind !== 'not-sent';
+  if (!isUnknown && last.error.kind !== 'timeout') throw nobodyReachable(last.error);
+  const advice = isUnknown
+    ? 'The change may or may not have been made: read it back before sending it again.'
+    : 'Try again; if it stays so, look at the agent.';
+  if (last.error.kind === 'timeout')
+    throw new ConsulError('timeout', 504, `No answer in time from ${where}. ${advice}`, {
+      cause: last.error,
+    });
+  throw new ConsulError(
+    'outcome-unknown',
+    502,
+    `The connection to ${where} broke before its answer. ${advice}`,
+    {
+      cause: last.error,
+    },
+  );
+}
+
+function nobodyReachable(cause: UpstreamError | undefined): ConsulError {
+  const reason = cause === undefined ? '' : ` (last error: ${cause.message})`;
+  return new ConsulError(
+    'no-servers',
+    503,
+    `No Consul agent could be reached through this gateway${reason}. Nothing was changed. Check that the agents run and that GATEWAY_NODES (-nodes) names at least one of them.`,
+    { cause, applied: 'no' },
+  );
+}
+
+function tooManyWaits(): ConsulError {
+  return new ConsulError(
+    'rate-limited',
+    503,
+    'Too many blocking queries are waiting through this gateway. Raise GATEWAY_MAX_WAITS (-max-waits) or add gateways.',
+  );
+}
