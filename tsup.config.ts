@@ -11,7 +11,13 @@ const shared = {
 
 export default defineConfig([
   { ...shared, entry: { main: 'node/main.ts' }, outDir: 'dist/node', platform: 'node' },
-  { ...shared, entry: { server: 'gateway/server.ts' }, outDir: 'dist/gateway', platform: 'node' },
+  {
+    ...shared,
+    entry: { server: 'gateway/server.ts' },
+    outDir: 'dist/gateway',
+    platform: 'node',
+    banner: { js: '#!/usr/bin/env node' },
+  },
   {
     ...shared,
     entry: { worker: 'gateway/worker.ts' },

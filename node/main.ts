@@ -17,12 +17,13 @@ const io: CliIo = {
     return Buffer.concat(chunks);
   },
   env: process.env,
+  clock: realEnv.clock,
   interrupted: interruption.signal,
 };
 
 const args = process.argv.slice(2);
 if (args[0] !== 'agent') {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort(signal));
 }
 // A reader that goes away, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,14 +1,11 @@
 /** What a subcommand is, and how a tree of them is dispatched with Consul's usage texts and exit codes. */
 
 import { parseDurationNs } from '../../shared/durations.ts';
-import {
-  describeFlags,
-  FlagError,
-  type FlagSpec,
-  HelpRequested,
-  type ParsedFlags,
-  parseFlags,
-} from '../config/flags.ts';
+import type { Clock } from '../../shared/env.ts';
+import { FlagError, type FlagSpec, HelpRequested, type ParsedFlags, parseFlags } from '../config/flags.ts';
+import { completeLine } from './completion/complete-line.ts';
+import { installCompletion, uninstallCompletion } from './completion/shell-files.ts';
+import { commandHelp, flagList, groupHelp, rootHelp } from './help.ts';
 
 /** Everything a command may touch outside itself. */
 export interface CliIo {
@@ -18,7 +15,8 @@ export interface CliIo {
   /** All of standard input. */
   readonly readStdin: () => Promise<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted by SIGINT or SIGTERM. Only long-running commands look at it. */
+  readonly clock: Clock;
+  /** Aborted by SIGINT or SIGTERM, with the signal's name as the reason. Only long-running commands look at it. */
   readonly interrupted: AbortSignal;
 }
 
@@ -29,6 +27,8 @@ export interface Command {
   /** First block of the help, from `Usage: ` on; flags are listed after it. */
   readonly usage: string;
   readonly flags: readonly FlagSpec[];
+  /** Those of `flags` that say how to reach the agent; the help lists them apart. */
+  readonly clientFlags?: readonly FlagSpec[];
   /** @returns the exit code */
   run(flags: ParsedFlags, io: CliIo): Promise<number>;
 }
@@ -46,24 +46,32 @@ const EXIT_UNKNOWN_COMMAND = 127;
 
 /** Runs what the words name. @returns the exit code */
 export async function dispatch(root: CommandGroup, args: readonly string[], io: CliIo): Promise<number> {
-  const [first = ''] = args;
-  if (['-h', '-help', '--help'].includes(first)) {
-    io.out(`${rootUsage(root)}\n`);
+  const line = io.env.COMP_LINE;
+  if (line !== undefined) {
+    for (const candidate of completeLine(root, line, Number(io.env.COMP_POINT ?? line.length))) {
+      io.out(`${candidate}\n`);
+    }
     return 0;
   }
+  const [first = ''] = args;
+  if (isHelpWord(first)) {
+    io.out(rootHelp(root));
+    return 0;
+  }
+  if (/^--?autocomplete-install$/.test(first)) return installCompletion(io);
+  if (/^--?autocomplete-uninstall$/.test(first)) return uninstallCompletion(io);
   const words = ['-v', '-version', '--version'].includes(first) ? ['version', ...args.slice(1)] : args;
-  const entry = Object.hasOwn(root.commands, words[0] ?? '') ? root.commands[words[0] ?? ''] : undefined;
+  const entry = childOf(root, words[0] ?? '');
   if (entry === undefined) {
-    io.err(`${rootUsage(root)}\n`);
+    io.err(rootHelp(root));
     return EXIT_UNKNOWN_COMMAND;
   }
   return runEntry(entry, words.slice(1), io);
 }
 
-/** The help of one command, as `-h` prints it. */
-export function commandHelp(command: Command): string {
-  const flags = describeFlags(command.flags);
-  return flags === '' ? `${command.usage}\n` : `${command.usage}\n\nCommand Options\n\n${flags}`;
+/** The command or group of that name directly below. */
+export function childOf(group: CommandGroup, name: string): Command | CommandGroup | undefined {
+  return Object.hasOwn(group.commands, name) ? group.commands[name] : undefined;
 }
 
 async function runEntry(entry: Command | CommandGroup, args: readonly string[], io: CliIo): Promise<number> {
@@ -77,7 +85,7 @@ async function runEntry(entry: Command | CommandGroup, args: readonly string[], 
       return 0;
     }
     if (error instanceof FlagError) {
-      io.err(`${error.message}\n${describeFlags(entry.flags)}`);
+      io.err(`${error.message}\n${flagList(entry.flags)}`);
       return 1;
     }
     throw error;
@@ -87,27 +95,18 @@ async function runEntry(entry: Command | CommandGroup, args: readonly string[], 
 
 function runGroup(group: CommandGroup, args: readonly string[], io: CliIo): Promise<number> | number {
   const [first = '', ...rest] = args;
-  const help = `${group.usage}\n\nSubcommands:\n\n${commandList(group)}\n`;
-  if (['-h', '-help', '--help'].includes(first)) {
-    io.out(help);
+  if (isHelpWord(first)) {
+    io.out(groupHelp(group));
     return 0;
   }
-  const entry = Object.hasOwn(group.commands, first) ? group.commands[first] : undefined;
+  const entry = childOf(group, first);
   if (entry !== undefined) return runEntry(entry, rest, io);
-  io.err(help);
+  io.err(groupHelp(group));
   return 1;
 }
 
-function rootUsage(root: CommandGroup): string {
-  return `${root.usage}\n\nAvailable commands are:\n${commandList(root)}`;
-}
-
-function commandList(group: CommandGroup): string {
-  const names = Object.keys(group.commands).sort();
-  const width = Math.max(...names.map((name) => name.length));
-  return names
-    .map((name) => `    ${name.padEnd(width)}    ${group.commands[name]?.synopsis ?? ''}`)
-    .join('\n');
+function isHelpWord(word: string): boolean {
+  return word === '-h' || word === '-help' || word === '--help';
 }
 
 function isDuration(text: string): boolean {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fetchJson, freePorts, type LocalPool, startPool, waitUntilReady } from '../../launch/pool.ts';
 import { eventually } from './eventually.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
-import { dig, hasTool } from './tools.ts';
+import { dig, findPrometheus, hasTool } from './tools.ts';
 
 const SERVICE = 'node-exporter-172-16-0-1';
 
@@ -117,12 +117,14 @@ describe('a registration through the gateway', () => {
   });
 });
 
-describe.runIf(hasTool('prometheus'))('Prometheus with the gateway as its only source', () => {
+const prometheusProgram = findPrometheus();
+
+describe.runIf(prometheusProgram !== undefined)('Prometheus with the gateway as its only source', () => {
   let prometheus: Prometheus;
 
   beforeAll(async () => {
     const { http: port } = (await freePorts(1))(0);
-    prometheus = startPrometheus(`127.0.0.1:${pool.gateway?.port}`, port);
+    prometheus = startPrometheus(prometheusProgram ?? '', `127.0.0.1:${pool.gateway?.port}`, port);
   });
   afterAll(() => prometheus?.stop());
 

@@ -19,12 +19,12 @@ export interface Prometheus {
 }
 
 /** `consul_sd_configs` at the gateway, keeping services tagged `node-exporter`, metadata as labels. */
-export function startPrometheus(gatewayAddress: string, port: number): Prometheus {
+export function startPrometheus(program: string, gatewayAddress: string, port: number): Prometheus {
   const dir = mkdtempSync(join(tmpdir(), 'prometheus-'));
   const file = join(dir, 'prometheus.yml');
   writeFileSync(file, configFor(gatewayAddress));
   const child = spawn(
-    'prometheus',
+    program,
     [
       `--config.file=${file}`,
       `--storage.tsdb.path=${join(dir, 'data')}`,

@@ -1,6 +1,9 @@
 /** Programs that a user may lack: tests skip without them, except in the gate, where they are installed. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** Whether the program is there. In the gate its absence is an error. */
 export function hasTool(name: string): boolean {
@@ -9,6 +12,38 @@ export function hasTool(name: string): boolean {
     throw new Error(`${name} must be installed here`);
   if (!isThere) process.stderr.write(`skipping tests that need ${name}: it is not installed\n`);
   return isThere;
+}
+
+/**
+ * A Prometheus that knows `consul_sd_configs`: the one named by PROCONSUL_PROMETHEUS, else the one on the path. Some
+ * distributions build it without. undefined when there is none.
+ */
+export function findPrometheus(): string | undefined {
+  const program = process.env.PROCONSUL_PROMETHEUS ?? 'prometheus';
+  const dir = mkdtempSync(join(tmpdir(), 'promtool-'));
+  try {
+    const file = join(dir, 'prometheus.yml');
+    writeFileSync(file, "scrape_configs: [{job_name: a, consul_sd_configs: [{server: 'localhost:8500'}]}]\n");
+    const tool = program.replace(/prometheus$/, 'promtool');
+    if (spawnSync(tool, ['check', 'config', file]).status === 0) return program;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  return missing('a Prometheus with consul_sd_configs (PROCONSUL_PROMETHEUS)');
+}
+
+/** A real Consul 1.8: named by PROCONSUL_CONSUL, else on the path. undefined when there is none. */
+export function findConsul(): string | undefined {
+  const program = process.env.PROCONSUL_CONSUL ?? 'consul';
+  const version = spawnSync(program, ['version'], { encoding: 'utf8' });
+  if (version.status === 0 && /^Consul v1\.8\.\d+$/m.test(version.stdout)) return program;
+  return missing('a Consul 1.8 (PROCONSUL_CONSUL)');
+}
+
+function missing(what: string): undefined {
+  if (process.env.PROCONSUL_REQUIRE_TOOLS === '1') throw new Error(`${what} must be installed here`);
+  process.stderr.write(`skipping tests that need ${what}: it is not installed\n`);
+  return undefined;
 }
 
 /** Runs `dig` and returns its standard output, blanks at the ends removed. */

@@ -1,8 +1,8 @@
 /** `join`, `leave`, `force-leave` and `reload`: what changes the agent's place in the pool. */
 
 import { clientCommand, encodePath } from '../client-command.ts';
-import { commandHelp } from '../command.ts';
 import { boolFlag, messageOf } from '../flag-access.ts';
+import { commandHelp } from '../help.ts';
 
 export const joinCommand = clientCommand({
   synopsis: 'Tell Consul agent to join cluster',
