@@ -4,6 +4,7 @@ import type { DnsLookups, MaybePromise, ServiceLookup } from '../../shared/dns/l
 import { ConsulError } from '../../shared/errors.ts';
 import type { HealthEntry, Node } from '../../shared/types/v1.ts';
 import type { Backend, ReadReply } from '../rpc/backend.ts';
+import { catalogServiceAtAddress } from '../rpc/dump-endpoints.ts';
 import type { ReadEndpoint } from '../rpc/endpoint.ts';
 import { catalogListNodes, catalogNodeServices, healthServiceNodes, NO_MODIFIERS } from '../rpc/endpoints.ts';
 
@@ -61,8 +62,8 @@ export function createDnsLookups(backend: Backend, options: DnsLookupOptions): D
         return known.get(address);
       });
     },
-    serviceByAddress() {
-      return undefined;
+    serviceByAddress(address) {
+      return then(ask(catalogServiceAtAddress, { address }, ''), (name) => (name === '' ? undefined : name));
     },
   };
 }

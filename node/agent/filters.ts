@@ -1,11 +1,9 @@
 /** Filter expressions over the agent's own services and checks. */
 
-import { refused } from '../../shared/errors.ts';
+import { compileFilter as compile } from '../../shared/filter/apply.ts';
 import type { FilterRoot } from '../http/options.ts';
 
-/** @throws ConsulError: expressions are not evaluated yet, and an unfiltered answer would be a wrong one */
-export function compileFilter(root: FilterRoot, _expression: string): (candidate: unknown) => boolean {
-  throw refused(
-    `Failed to create boolean expression evaluator: filters over ${root} objects are not supported`,
-  );
+/** @throws ConsulError 500 with Consul's text when the expression is malformed or names an unknown selector */
+export function compileFilter(root: FilterRoot, expression: string): (candidate: unknown) => boolean {
+  return compile(root === 'check' ? 'agent-check' : 'agent-service', expression);
 }

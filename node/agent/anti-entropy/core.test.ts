@@ -220,6 +220,23 @@ describe('the order of operations', () => {
     expect(core.take(10).map(brief)).toEqual(['deregister web']);
   });
 
+  it('removes the checks of a service that came back without them before it was deregistered', () => {
+    const core = new SyncCore();
+    core.serviceSet('web', true);
+    core.checkSet('a', 'web', true);
+    core.checkSet('b', 'web', true);
+    for (const operation of core.take(10)) core.finished(operation, 'done', 0);
+    core.serviceRemoved('web', ['a', 'b']);
+    core.serviceSet('web', true);
+    core.checkSet('b', 'web', true);
+    const [registration, ...others] = core.take(10);
+    expect([registration, ...others].map((operation) => operation && brief(operation))).toEqual([
+      'register web b',
+    ]);
+    if (registration !== undefined) core.finished(registration, 'done', 0);
+    expect(core.take(10).map(brief)).toEqual(['deregister-check a']);
+  });
+
   it('tells a check of an unverified service together with the service', () => {
     const core = new SyncCore();
     core.serviceSet('web', false);

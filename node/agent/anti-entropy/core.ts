@@ -66,7 +66,12 @@ export class SyncCore {
 
   /** @param isNew false for an item that was restored: it waits for the comparison */
   serviceSet(id: string, isNew: boolean): void {
-    this.#wish(this.#services, this.#dirtyServices, id, '', isNew ? 'changed' : 'unverified');
+    const item = this.#wish(this.#services, this.#dirtyServices, id, '', isNew ? 'changed' : 'unverified');
+    const dropped = item.droppedChecks ?? [];
+    item.droppedChecks = undefined;
+    // It came back before the catalog removed it: checks that went with it are still there.
+    for (const checkId of dropped)
+      if (!this.#checks.has(checkId)) this.#wish(this.#checks, this.#dirtyChecks, checkId, id, 'removed');
   }
 
   checkSet(id: string, serviceId: string, isNew: boolean): void {
@@ -81,7 +86,8 @@ export class SyncCore {
   /** The catalog removes a service's checks with it, so they need no operation of their own. */
   serviceRemoved(id: string, checkIds: readonly string[]): void {
     for (const checkId of checkIds) this.#forgetCheck(checkId);
-    this.#wish(this.#services, this.#dirtyServices, id, '', 'removed');
+    const item = this.#wish(this.#services, this.#dirtyServices, id, '', 'removed');
+    item.droppedChecks = [...(item.droppedChecks ?? []), ...checkIds];
   }
 
   nodeChanged(): void {
@@ -208,21 +214,18 @@ export class SyncCore {
     return item !== undefined && item.sending === 0 && item.wish !== 'changed' && item.wish !== 'removed';
   }
 
-  #wish(items: Map<string, SyncItem>, dirty: DirtySet, id: string, serviceId: string, wish: Wish): void {
-    let item = items.get(id);
-    if (item === undefined) {
-      item = { id, wish, version: 0, sending: 0, busy: 0, serviceId, onTried: undefined };
-      items.set(id, item);
-    } else if (item.wish === 'removed') {
-      this.#removedCount--;
-    }
-    if (wish === 'unverified' && (item.wish === 'changed' || item.sending !== 0)) return;
+  #wish(items: Map<string, SyncItem>, dirty: DirtySet, id: string, serviceId: string, wish: Wish): SyncItem {
+    const item = items.get(id) ?? newItem(id, serviceId, wish);
+    items.set(id, item);
+    if (wish === 'unverified' && (item.wish === 'changed' || item.sending !== 0)) return item;
+    if (item.wish === 'removed' && item.version > 0) this.#removedCount--;
     dirty.delete(item);
     item.wish = wish;
     item.version++;
     item.serviceId = serviceId;
     if (wish === 'removed') this.#countRemoved(items, dirty, item);
     if (item.sending === 0 && (wish === 'changed' || wish === 'removed')) dirty.add(item);
+    return item;
   }
 
   #countRemoved(items: Map<string, SyncItem>, dirty: DirtySet, newest: SyncItem): void {
@@ -338,6 +341,19 @@ export class SyncCore {
 /** Carries the node's own entry when that has to be told. */
 export function isRegistration(operation: Operation): boolean {
   return operation.kind !== 'deregister-service' && operation.kind !== 'deregister-check';
+}
+
+function newItem(id: string, serviceId: string, wish: Wish): SyncItem {
+  return {
+    id,
+    wish,
+    version: 0,
+    sending: 0,
+    busy: 0,
+    serviceId,
+    droppedChecks: undefined,
+    onTried: undefined,
+  };
 }
 
 function addWaiter(item: SyncItem | undefined, tried: () => void): void {

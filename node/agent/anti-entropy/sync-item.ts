@@ -14,6 +14,8 @@ export interface SyncItem {
   busy: number;
   /** For checks: the service, '' for the node's. */
   serviceId: string;
+  /** For services that are gone: checks that went with them and that the catalog may still have. */
+  droppedChecks: string[] | undefined;
   onTried: (() => void)[] | undefined;
 }
 
