@@ -1,7 +1,5 @@
-/** Runs the gateway on Node: an HTTP server over the app, undici towards the agents, Redis (or its mock) for shared state. */
+/** Runs the gateway on Node: a listener for HTTP/1.1 and HTTP/2 over the app, undici towards the agents, Redis (or its mock) for shared state. */
 
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
@@ -10,6 +8,8 @@ import { createGateway, type Gateway } from './app.ts';
 import { createRedisState } from './cache/redis-state.ts';
 import { createMemoryState, type SharedState } from './cache/shared-state.ts';
 import { openNodeExchange, shieldTarget } from './exchange/node-exchange.ts';
+import { type Listener, openListener } from './listener/listener.ts';
+import { readTlsIdentity, type TlsIdentity } from './listener/tls-identity.ts';
 import type { GatewaySettings } from './settings/settings.ts';
 import { createUndiciTransport } from './upstream/undici-transport.ts';
 
@@ -20,7 +20,7 @@ export interface StartGatewayOptions {
 }
 
 export interface RunningGateway {
-  /** `http://HOST:PORT` as bound. */
+  /** `http://HOST:PORT` as bound; `https://` with a certificate. */
   readonly url: string;
   /** Stops listening, lets requests in progress finish for up to `drainMs`, then closes everything. Idempotent. */
   stop(): Promise<void>;
@@ -28,17 +28,16 @@ export interface RunningGateway {
 
 const CONNECT_TIMEOUT_MS = 2000;
 const MEMORY_STATE_BYTES = 64 * 1024 * 1024;
-/** Longer than clients keep connections (Go: 90 s), so that the gateway isn't the one to close under a request. */
-const KEEP_ALIVE_MS = 120_000;
 const REDIS_TIMEOUT_MS = 500;
 const DRAIN_CHECK_MS = 20;
 
-/** @throws the system's error when the address can't be bound */
+/** @throws the system's error when the address can't be bound, SettingsError when the certificate can't be used */
 export async function startGateway({
   settings,
   logger,
   env = realEnv,
 }: StartGatewayOptions): Promise<RunningGateway> {
+  const tls = readTlsIdentity(settings);
   const gateway = createGateway({
     settings,
     transport: createUndiciTransport({ ...settings, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
@@ -48,71 +47,56 @@ export async function startGateway({
     env,
     logger,
   });
-  const server = openServer(gateway, settings);
+  let listener: Listener;
   try {
-    await listen(server, settings.listen.host, settings.listen.port);
+    listener = await openServer(gateway, settings, tls);
   } catch (error) {
     await gateway.stop();
     throw error;
   }
   gateway.start();
-  const url = urlOf(server);
+  const { url } = listener;
   logger.info('gateway is listening', { url, nodes: settings.nodes.join(',') });
   let stopping: Promise<void> | undefined;
   return {
     url,
     stop: () => {
-      stopping ??= stopGracefully(gateway, server, settings.drainMs, env, logger);
+      stopping ??= stopGracefully(gateway, listener, settings.drainMs, env, logger);
       return stopping;
     },
   };
 }
 
-function openServer(gateway: Gateway, settings: GatewaySettings): Server {
-  const listener = getRequestListener(gateway.app.fetch, {
+function openServer(gateway: Gateway, settings: GatewaySettings, tls: TlsIdentity | undefined) {
+  const answer = getRequestListener(gateway.app.fetch, {
     hostname: 'localhost',
     overrideGlobalObjects: false,
   });
-  const server = createServer(
-    { maxHeaderSize: settings.maxHeaderBytes, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
-    (incoming, outgoing) => {
+  return openListener({
+    ...settings.listen,
+    tls,
+    maxHeaderBytes: settings.maxHeaderBytes,
+    onRequest: (incoming, outgoing) => {
       shieldTarget(incoming);
-      void listener(incoming, outgoing);
+      void answer(incoming, outgoing);
     },
-  );
-  return server;
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
   });
-}
-
-function urlOf(server: Server): string {
-  // A listening TCP server always has an AddressInfo.
-  const { address, port, family } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 async function stopGracefully(
   gateway: Gateway,
-  server: Server,
+  listener: Listener,
   drainMs: number,
   env: Env,
   logger: Logger,
 ): Promise<void> {
   gateway.drain();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = listener.close();
   const deadlineMs = env.clock.monotonicMs() + drainMs;
   while (gateway.inFlight() > 0 && env.clock.monotonicMs() < deadlineMs)
     await sleep(env.clock, DRAIN_CHECK_MS);
   if (gateway.inFlight() > 0) logger.warn('requests cut off by the stop', { count: gateway.inFlight() });
-  server.closeAllConnections();
+  listener.destroyConnections();
   await closed;
   await gateway.stop();
   logger.info('gateway stopped');

@@ -17,6 +17,11 @@ test('defaults', () => {
   expect(Object.isFrozen(settings)).toBe(true);
 });
 
+test('a certificate comes with its key', () => {
+  const settings = parseSettings({ ...NODES, GATEWAY_TLS_CERT: 'cert.pem' }, ['-tls-key=key.pem']);
+  expect([settings.tlsCertPath, settings.tlsKeyPath]).toEqual(['cert.pem', 'key.pem']);
+});
+
 test('flags win over variables', () => {
   const settings = parseSettings({ ...NODES, GATEWAY_LISTEN: ':1', GATEWAY_DOMAIN: 'Example.Org' }, [
     '-listen=[::1]:8600',
@@ -43,6 +48,8 @@ describe('what is wrong is said, with what to do', () => {
     [{ ...NODES, GATEWAY_BODY_LIMIT: '-1' }, [], /whole number/],
     [{ ...NODES, GATEWAY_COLLAPSE: 'maybe' }, [], /true or false/],
     [{ ...NODES, REDIS_URL: 'localhost' }, [], /redis:\/\//],
+    [{ ...NODES, GATEWAY_TLS_CERT: 'a.pem' }, [], /set -tls-key or GATEWAY_TLS_KEY too/],
+    [NODES, ['-tls-key=a.pem'], /set -tls-cert or GATEWAY_TLS_CERT too/],
     [NODES, ['-bogus=1'], /Unknown argument "-bogus=1"/],
     [NODES, ['-nodes'], /-nodes needs a value/],
     [NODES, ['-log-level=loud'], /trace, debug, info, warn, err/],

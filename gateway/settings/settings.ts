@@ -6,6 +6,10 @@ import { type LogLevel, parseLogLevel } from '../../shared/log.ts';
 export interface GatewaySettings {
   /** Where the Node runtime listens. Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Path of the certificate chain (PEM) with which the Node runtime serves HTTPS; '' serves clear text. */
+  readonly tlsCertPath: string;
+  /** Path of the certificate's private key (PEM); '' exactly when `tlsCertPath` is. */
+  readonly tlsKeyPath: string;
   /** Base URLs of agents to start from, without a trailing slash; at least one. The rest of the pool is discovered. */
   readonly nodes: readonly string[];
   /** '' keeps last-known-good answers in this process only. */
@@ -65,6 +69,8 @@ interface Setting<T> {
 
 const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings[K]> } = {
   listen: setting('GATEWAY_LISTEN', 'listen', '127.0.0.1:8500', parseListen),
+  tlsCertPath: setting('GATEWAY_TLS_CERT', 'tls-cert', '', (text) => text),
+  tlsKeyPath: setting('GATEWAY_TLS_KEY', 'tls-key', '', (text) => text),
   nodes: setting('GATEWAY_NODES', 'nodes', undefined, parseNodes),
   redisUrl: setting('REDIS_URL', '', '', parseRedisUrl),
   telemetryEndpoint: setting('OTEL_EXPORTER_OTLP_ENDPOINT', '', '', (text) => text),
@@ -110,8 +116,11 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     if (value !== undefined && value !== '') return parse(value, variable);
     return parse(fallback ?? '', `-${flag} or ${variable}`);
   };
+  const [tlsCertPath, tlsKeyPath] = bothOrNeither(read(SETTINGS.tlsCertPath), read(SETTINGS.tlsKeyPath));
   return Object.freeze({
     listen: Object.freeze(read(SETTINGS.listen)),
+    tlsCertPath,
+    tlsKeyPath,
     nodes: Object.freeze(read(SETTINGS.nodes)),
     redisUrl: read(SETTINGS.redisUrl),
     telemetryEndpoint: read(SETTINGS.telemetryEndpoint),
@@ -169,6 +178,15 @@ function parseListen(text: string, source: string): { host: string; port: number
     );
   const host = (match[1] ?? '').replace(/^\[|\]$/g, '');
   return { host: host === '' ? '0.0.0.0' : host, port };
+}
+
+/** A certificate is of no use without its key, and the other way round. */
+function bothOrNeither(certPath: string, keyPath: string): readonly [certPath: string, keyPath: string] {
+  if ((certPath === '') === (keyPath === '')) return [certPath, keyPath];
+  const missing = certPath === '' ? '-tls-cert or GATEWAY_TLS_CERT' : '-tls-key or GATEWAY_TLS_KEY';
+  throw new SettingsError(
+    `HTTPS needs a certificate and its private key, both as paths of PEM files: set ${missing} too, or neither for clear text.`,
+  );
 }
 
 function parseNodes(text: string, source: string): readonly string[] {

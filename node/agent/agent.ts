@@ -237,6 +237,8 @@ async function startDns(options: AgentOptions, backend: Backend): Promise<DnsSer
   const settings = dnsConfig(config);
   const lookups = createDnsLookups(backend, {
     datacenter: config.datacenter,
+    nodeName: config.nodeName,
+    random: env.random,
     allowStale: config.dns.allowStale,
     maxStaleMs: config.dns.maxStaleMs,
   });

@@ -1,15 +1,20 @@
 /** Answers the resolver's look-ups from the agent's backend: at once on a server, by RPC on a client. */
 
 import type { DnsLookups, MaybePromise, ServiceLookup } from '../../shared/dns/lookups.ts';
-import { ConsulError } from '../../shared/errors.ts';
+import type { Random } from '../../shared/env.ts';
 import type { HealthEntry, Node } from '../../shared/types/v1.ts';
 import type { Backend, ReadReply } from '../rpc/backend.ts';
 import { catalogServiceAtAddress } from '../rpc/dump-endpoints.ts';
 import type { ReadEndpoint } from '../rpc/endpoint.ts';
 import { catalogListNodes, catalogNodeServices, healthServiceNodes, NO_MODIFIERS } from '../rpc/endpoints.ts';
+import { executeQuery } from '../rpc/query-execution.ts';
 
 export interface DnsLookupOptions {
   readonly datacenter: string;
+  /** The agent's node, for queries that want to be near to it. */
+  readonly nodeName: string;
+  /** For the order of instances that are equally near. */
+  readonly random: Random;
   readonly allowStale: boolean;
   /** A stale answer older than this is asked again from the leader. */
   readonly maxStaleMs: number;
@@ -52,8 +57,18 @@ export function createDnsLookups(backend: Backend, options: DnsLookupOptions): D
         datacenter,
       );
     },
-    preparedQuery() {
-      throw new ConsulError('not-found', 404, 'Query not found');
+    preparedQuery(query, datacenter, clientAddress) {
+      const execution = {
+        query,
+        datacenter: datacenter === options.datacenter ? '' : datacenter,
+        ownDatacenter: options.datacenter,
+        near: '',
+        agentNode: options.nodeName,
+        sourceAddress: clientAddress,
+        limit: 0,
+        connect: false,
+      };
+      return executeQuery(ask, execution, options.random);
     },
     nodeByAddress(address) {
       return then(ask(catalogListNodes, NO_MODIFIERS, ''), (nodes) => {

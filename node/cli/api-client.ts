@@ -1,8 +1,10 @@
 /** The HTTP client behind the commands: flags and `CONSUL_*` variables, and errors in the words of Consul's client. */
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { FlagSpec, ParsedFlags } from '../config/flags.ts';
 import type { CliIo } from './command.ts';
 
@@ -47,8 +49,9 @@ export interface ApiRequest {
   /** Already percent-encoded, without the query. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body?: Uint8Array | string;
-  readonly signal?: AbortSignal;
+  /** A stream is sent as it comes, without a length. */
+  readonly body?: Uint8Array | string | Readable;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ApiResponse {
@@ -64,8 +67,8 @@ export interface ApiClient {
   expectOk(request: ApiRequest): Promise<ApiResponse>;
   /** The body of a 200 as JSON. */
   json<T>(request: ApiRequest): Promise<T>;
-  /** Streams a 200's body until it ends or the signal aborts. */
-  stream(request: ApiRequest, receive: (chunk: Buffer) => void): Promise<void>;
+  /** A 200 as soon as its head is there; the body is the caller's to read. Other statuses throw as in `expectOk`. */
+  open(request: ApiRequest): Promise<http.IncomingMessage>;
 }
 
 /** The flags or variables make no sense. The message follows `Error connecting to Consul agent: `. */
@@ -77,7 +80,21 @@ interface Target {
   readonly protocol: 'http' | 'https';
   /** `host:port` as given, for messages. */
   readonly authority: string;
-  readonly options: https.RequestOptions;
+  readonly headers: http.OutgoingHttpHeaders;
+  readonly options: http.RequestOptions & https.RequestOptions;
+}
+
+/** An answer with a status other than 200. `message` is `Unexpected response code: 500 (text)`. */
+export class UnexpectedStatusError extends Error {
+  override readonly name = 'UnexpectedStatusError';
+  readonly status: number;
+  readonly body: string;
+
+  constructor(status: number, body: string) {
+    super(`Unexpected response code: ${status} (${body})`);
+    this.status = status;
+    this.body = body;
+  }
 }
 
 /** @throws ClientSetupError */
@@ -90,84 +107,77 @@ export function createApiClient(flags: ParsedFlags, io: CliIo): ApiClient {
   const isStale = flags.values.get('stale') === true;
   const namespace = setting('namespace', 'CONSUL_NAMESPACE');
 
-  function send(
-    request: ApiRequest,
-    receive: (response: http.IncomingMessage) => void,
-    fail: (error: Error) => void,
-  ) {
+  function open(request: ApiRequest): Promise<http.IncomingMessage> {
     const query = encodeQuery({
       dc: datacenter === '' ? undefined : datacenter,
       ns: namespace === '' ? undefined : namespace,
       ...request.query,
-      stale: isStale ? '' : undefined,
+      stale: isStale ? '' : request.query?.stale,
     });
     const url = `${request.path}${query}`;
-    const headers = { ...(target.options.headers as http.OutgoingHttpHeaders | undefined) };
-    if (token !== '') headers['X-Consul-Token'] = token;
-    const body = request.body === undefined ? undefined : Buffer.from(request.body);
-    if (body !== undefined) headers['Content-Length'] = body.length;
-    const options = { ...target.options, method: request.method, path: url, headers, signal: request.signal };
-    const sent =
-      target.protocol === 'https' ? https.request(options, receive) : http.request(options, receive);
-    sent.on('error', (error) =>
-      fail(new Error(transportText(request.method, target, url, error), { cause: error })),
-    );
-    sent.end(body);
+    const { body } = request;
+    const bytes = typeof body === 'string' || body instanceof Uint8Array ? Buffer.from(body) : undefined;
+    const options = {
+      ...target.options,
+      method: request.method,
+      path: url,
+      headers: {
+        ...target.headers,
+        ...(token === '' ? {} : { 'X-Consul-Token': token }),
+        ...(bytes === undefined ? {} : { 'Content-Length': bytes.length }),
+      },
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    };
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) =>
+        reject(new Error(transportText(request.method, target, url, error), { cause: error }));
+      const sent =
+        target.protocol === 'https' ? https.request(options, resolve) : http.request(options, resolve);
+      sent.on('error', fail);
+      if (bytes !== undefined || body === undefined) {
+        sent.end(bytes);
+      } else if (!(typeof body === 'string' || body instanceof Uint8Array)) {
+        body.on('error', (error) => sent.destroy(error));
+        body.pipe(sent);
+      }
+    });
   }
 
   const client: ApiClient = {
-    request: (request) =>
-      new Promise((resolve, reject) => {
-        send(
-          request,
-          (response) => {
-            const chunks: Buffer[] = [];
-            response.on('data', (chunk: Buffer) => chunks.push(chunk));
-            response.on('error', reject);
-            response.on('end', () =>
-              resolve({
-                status: response.statusCode ?? 0,
-                headers: response.headers,
-                body: Buffer.concat(chunks),
-              }),
-            );
-          },
-          reject,
-        );
-      }),
+    async request(request) {
+      const response = await open(request);
+      return {
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        body: await wholeBody(response),
+      };
+    },
     async expectOk(request) {
       const response = await client.request(request);
       if (response.status === 200) return response;
-      throw new Error(`Unexpected response code: ${response.status} (${response.body.toString()})`);
+      throw new UnexpectedStatusError(response.status, response.body.toString());
     },
     async json<T>(request: ApiRequest): Promise<T> {
       const response = await client.expectOk(request);
       return JSON.parse(response.body.toString()) as T;
     },
-    stream: (request, receive) =>
-      new Promise((resolve, reject) => {
-        send(
-          request,
-          (response) => {
-            if (response.statusCode !== 200) {
-              const chunks: Buffer[] = [];
-              response.on('data', (chunk: Buffer) => chunks.push(chunk));
-              response.on('end', () =>
-                reject(
-                  new Error(`Unexpected response code: ${response.statusCode} (${Buffer.concat(chunks)})`),
-                ),
-              );
-              return;
-            }
-            response.on('data', receive);
-            response.on('error', () => resolve());
-            response.on('end', () => resolve());
-          },
-          reject,
-        );
-      }),
+    async open(request) {
+      const response = await open(request);
+      if (response.statusCode === 200) return response;
+      throw new UnexpectedStatusError(response.statusCode ?? 0, (await wholeBody(response)).toString());
+    },
   };
   return client;
+}
+
+async function wholeBody(response: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (error) {
+    throw new Error('unexpected EOF', { cause: error });
+  }
+  return Buffer.concat(chunks);
 }
 
 type Setting = (flag: string, variable: string) => string;
@@ -180,19 +190,20 @@ function resolveTarget(setting: Setting, io: CliIo): Target {
     headers.Authorization = `Basic ${Buffer.from(basicAuth.includes(':') ? basicAuth : `${basicAuth}:`).toString('base64')}`;
   }
   if (address.startsWith('unix://')) {
-    return { protocol: 'http', authority: address, options: { socketPath: address.slice(7), headers } };
+    return { protocol: 'http', authority: address, headers, options: { socketPath: address.slice(7) } };
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1];
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
     throw new ClientSetupError(`Unknown protocol scheme: ${scheme}`);
   }
   const authority = scheme === undefined ? address : address.slice(scheme.length + 3).replace(/\/.*$/, '');
-  const isTls = scheme === 'https' || (scheme === undefined && isTrue(io.env.CONSUL_HTTP_SSL));
+  const isTls = scheme === 'https' || (scheme === undefined && boolVariable('CONSUL_HTTP_SSL', false, io));
   const url = parseAuthority(authority, isTls);
   return {
     protocol: isTls ? 'https' : 'http',
     authority,
-    options: { host: url.host, port: url.port, headers, ...(isTls ? tlsOptions(setting, io) : {}) },
+    headers,
+    options: { host: url.host, port: url.port, ...(isTls ? tlsOptions(setting, io) : {}) },
   };
 }
 
@@ -207,18 +218,32 @@ function parseAuthority(authority: string, isTls: boolean): { host: string; port
 
 function tlsOptions(setting: Setting, io: CliIo): https.RequestOptions {
   const read = (path: string) => (path === '' ? undefined : readSetupFile(path));
-  const ca = read(setting('ca-file', 'CONSUL_CACERT'));
+  const ca = authorities(setting('ca-file', 'CONSUL_CACERT'), setting('ca-path', 'CONSUL_CAPATH'));
   const cert = read(setting('client-cert', 'CONSUL_CLIENT_CERT'));
   const key = read(setting('client-key', 'CONSUL_CLIENT_KEY'));
   const name = setting('tls-server-name', 'CONSUL_TLS_SERVER_NAME');
-  const verify = io.env.CONSUL_HTTP_SSL_VERIFY;
   return {
-    ...(ca === undefined ? {} : { ca }),
+    ...(ca.length === 0 ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     ...(name === '' ? {} : { servername: name }),
-    rejectUnauthorized: verify === undefined || isTrue(verify),
+    rejectUnauthorized: boolVariable('CONSUL_HTTP_SSL_VERIFY', true, io),
   };
+}
+
+/** Certificates of the file, or else of every file in the folder. */
+function authorities(file: string, folder: string): Buffer[] {
+  if (file !== '') return [readSetupFile(file)];
+  if (folder === '') return [];
+  let names: string[];
+  try {
+    names = readdirSync(folder).sort();
+  } catch (error) {
+    throw new ClientSetupError(
+      `Error loading CA folder ${folder}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return names.map((name) => readSetupFile(join(folder, name)));
 }
 
 function tokenOf(setting: Setting): string {
@@ -237,8 +262,13 @@ function readSetupFile(path: string): Buffer {
   }
 }
 
-function isTrue(text: string | undefined): boolean {
-  return ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text ?? '');
+function boolVariable(name: string, fallback: boolean, io: CliIo): boolean {
+  const value = io.env[name];
+  if (value === undefined || value === '') return fallback;
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false;
+  io.err(`[WARN] could not parse ${name}: ${JSON.stringify(value)} is not a boolean\n`);
+  return fallback;
 }
 
 function encodeQuery(query: NonNullable<ApiRequest['query']>): string {

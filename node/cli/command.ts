@@ -3,6 +3,7 @@
 import { parseDurationNs } from '../../shared/durations.ts';
 import type { Clock } from '../../shared/env.ts';
 import { FlagError, type FlagSpec, HelpRequested, type ParsedFlags, parseFlags } from '../config/flags.ts';
+import { childOf } from './child-command.ts';
 import { completeLine } from './completion/complete-line.ts';
 import { installCompletion, uninstallCompletion } from './completion/shell-files.ts';
 import { commandHelp, flagList, groupHelp, rootHelp } from './help.ts';
@@ -67,11 +68,6 @@ export async function dispatch(root: CommandGroup, args: readonly string[], io: 
     return EXIT_UNKNOWN_COMMAND;
   }
   return runEntry(entry, words.slice(1), io);
-}
-
-/** The command or group of that name directly below. */
-export function childOf(group: CommandGroup, name: string): Command | CommandGroup | undefined {
-  return Object.hasOwn(group.commands, name) ? group.commands[name] : undefined;
 }
 
 async function runEntry(entry: Command | CommandGroup, args: readonly string[], io: CliIo): Promise<number> {

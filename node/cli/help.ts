@@ -11,12 +11,7 @@ const VALUE_NAME = { string: 'string', int: 'int', duration: 'duration', strings
 export function commandHelp(command: Command): string {
   const clientFlags = command.clientFlags ?? [];
   const ownFlags = command.flags.filter((flag) => !clientFlags.includes(flag));
-  return (
-    `${command.usage}\n` +
-    section('HTTP API Options', clientFlags) +
-    section('Command Options', ownFlags) +
-    (command.flags.length > 0 ? '\n' : '')
-  );
+  return `${command.usage}\n${section('HTTP API Options', clientFlags)}${section('Command Options', ownFlags)}`;
 }
 
 export function groupHelp(group: CommandGroup): string {

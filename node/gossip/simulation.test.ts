@@ -250,6 +250,18 @@ describe('single members', () => {
     expect(world.allSee([0, 1, 2], [0, 1, 2], 'alive')).toBe(true);
   });
 
+  it('a leave is not mistaken for a failure when full states are exchanged in the middle of it', async () => {
+    for (let seed = 100; seed < 120; seed++) {
+      const world = new World(seed);
+      await world.grow(4, { timers: { ...LAN_TIMERS, pushPullIntervalMs: 60 } });
+      await world.passSeconds(5);
+      await world.during(world.member(1).pool.leave());
+      await world.until(() => world.allSee([0, 2, 3], [1], 'left'), 30);
+      const failed = [0, 2, 3].flatMap((i) => world.member(i).named('member-failed'));
+      expect(failed, `seed ${seed}`).toEqual([]);
+    }
+  });
+
   it('measures distances', async () => {
     const world = new World(12);
     world.network.conditions.delayMs = 20;

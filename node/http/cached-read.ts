@@ -10,23 +10,43 @@ export function asksForCache(request: HttpRequest): boolean {
   return request.rawQuery !== '' && request.query.has('cached') && request.context.config.useCache;
 }
 
-/** `headers` say whether the answer was there (`X-Cache`), and how old it is. */
-export async function readCached<Args, Result>(
+/** A read endpoint through the cache. */
+export function readCached<Args, Result>(
   request: HttpRequest,
   endpoint: ReadEndpoint<Args, Result>,
   args: Args,
   kind: CacheKind,
   parsed: ParsedReadOptions,
-): Promise<{ reply: JsonReply; headers: readonly string[] }> {
-  const { cache, dependencies } = request.context;
+): Promise<CachedJson> {
+  const { backend } = request.context.dependencies;
+  return throughCache(request, [endpoint.name, args], kind, parsed, (options) =>
+    backend.readJson(endpoint, args, options),
+  );
+}
+
+export interface CachedJson {
+  readonly reply: JsonReply;
+  /** Say whether the answer was there (`X-Cache`), and how old it is. */
+  readonly headers: readonly string[];
+}
+
+/** @param question what is asked: with the read options it names the answer */
+export async function throughCache(
+  request: HttpRequest,
+  question: readonly unknown[],
+  kind: CacheKind,
+  parsed: ParsedReadOptions,
+  fetch: (options: ParsedReadOptions['options']) => Promise<JsonReply>,
+): Promise<CachedJson> {
+  const { cache } = request.context;
   const { minIndex = 0, waitMs = 0, signal, ...plain } = parsed.options;
   const found = await cache.get({
-    key: JSON.stringify([endpoint.name, args, plain]),
+    key: JSON.stringify([...question, plain]),
     kind,
     fetch: (index, fetchWaitMs, fetchSignal) => {
       const blocking: Partial<ReadOptions> =
         index > 0 ? { minIndex: index, waitMs: fetchWaitMs, signal: fetchSignal } : {};
-      return dependencies.backend.readJson(endpoint, args, { ...plain, ...blocking });
+      return fetch({ ...plain, ...blocking });
     },
     minIndex: kind === 'refresh' ? minIndex : 0,
     waitMs,

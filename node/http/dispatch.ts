@@ -114,12 +114,14 @@ function handle(
   if (rules.isBlocked(request.path))
     throw new ConsulError('permission-denied', 403, 'Endpoint is blocked by agent configuration');
   const { method } = request;
-  if (method === 'OPTIONS') return { status: 200, headers: ['Allow', match.allow], body: '' };
-  if (!(match.methods as readonly string[]).includes(method)) {
+  const asksHandler = match.answersMethods === true;
+  if (method === 'OPTIONS' && !asksHandler) return { status: 200, headers: ['Allow', match.allow], body: '' };
+  if (!asksHandler && !(match.methods as readonly string[]).includes(method)) {
     const error = new ConsulError('method-not-allowed', 405, `method ${method} not allowed`);
     return errorReply(error, ['Allow', match.allow]);
   }
-  if (method !== 'GET' && !rules.mayWrite(request.remoteAddress))
+  const isWrite = method !== 'GET' && method !== 'OPTIONS' && method !== 'HEAD';
+  if (isWrite && !rules.mayWrite(request.remoteAddress))
     throw new ConsulError('permission-denied', 403, 'Access is restricted');
   return match.handler(request);
 }

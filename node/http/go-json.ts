@@ -5,6 +5,7 @@
 
 import { DurationSyntaxError, NS_PER_MS, parseDurationNs } from '../../shared/durations.ts';
 import type { Uint64 } from '../../shared/types/v1.ts';
+import { decodeGoBase64 } from './base64.ts';
 import { GoJsonError, type JsonNode, JsonNumber, JsonObject, parseFirstJson } from './go-json-parse.ts';
 
 export { GoJsonError } from './go-json-parse.ts';
@@ -74,6 +75,21 @@ export const uint64: Decoder<Uint64> = {
       if (exact < 1n << 64n) return asUint64(exact);
     }
     return mismatch(node, state, field, 'uint64', 0);
+  },
+};
+
+/** Go's `[]byte`: base64 text. `null` and absent are null. */
+export const bytes: Decoder<Uint8Array | null> = {
+  zero: null,
+  decode(node, state, field) {
+    if (typeof node !== 'string') return mismatch(node, state, field, '[]uint8', null);
+    try {
+      return decodeGoBase64(node);
+    } catch (thrown) {
+      if (!(thrown instanceof GoJsonError)) throw thrown;
+      state.failure ??= thrown.message;
+      return null;
+    }
   },
 };
 

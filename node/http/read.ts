@@ -1,6 +1,7 @@
 /** Answers a read endpoint: parameters in, rendered text and meta headers out. */
 
-import type { JsonReply, ReadOptions, ReadReply } from '../rpc/backend.ts';
+import { ConsulError } from '../../shared/errors.ts';
+import type { JsonReply, ReadMeta, ReadReply } from '../rpc/backend.ts';
 import type { ReadEndpoint } from '../rpc/endpoint.ts';
 import type { ListModifiers } from '../rpc/endpoints.ts';
 import type { CacheKind } from './agent-cache.ts';
@@ -13,7 +14,11 @@ export interface ServeStyle extends ReadStyle {
   /** Index, KnownLeader and LastContact are sent, on failures of the call too (but not for `metaOnSuccessOnly`). */
   readonly meta: boolean;
   readonly metaOnSuccessOnly?: boolean;
+  /** Nor does a failure that means that there is no such object. */
+  readonly noMetaOnMiss?: boolean;
   readonly effectiveConsistency?: boolean;
+  /** Without a leader the answer comes from whatever server is there. */
+  readonly staleWithoutLeader?: boolean;
   /** What `?cached` does; undefined: nothing. */
   readonly cache?: CacheKind;
 }
@@ -45,9 +50,10 @@ export function serveRead<Args, Result>(
       failed,
     );
   const { backend } = request.context.dependencies;
-  return backend
-    .readJson(endpoint, args, parsed.options)
-    .then((reply) => render(reply, successHeaders(reply.meta, parsed, style)), failed);
+  return orStale(parsed.options, style, (options) => backend.readJson(endpoint, args, options)).then(
+    (reply) => render(reply, successHeaders(reply.meta, parsed, style)),
+    failed,
+  );
 }
 
 /** Answers with something made of the endpoint's value. `render` may give a miss of its own without meta headers. */
@@ -56,14 +62,29 @@ export function serveValue<Args, Result>(
   endpoint: ReadEndpoint<Args, Result>,
   args: Args,
   style: ServeStyle,
-  render: (value: Result, headers: readonly string[]) => Reply,
+  render: (value: Result, headers: readonly string[], meta: ReadMeta) => Reply,
 ): Promise<Reply> {
   const parsed = readOptions(request, style);
   const { backend } = request.context.dependencies;
-  return backend.read(endpoint, args, parsed.options as ReadOptions).then(
-    (reply: ReadReply<Result>) => render(reply.value, successHeaders(reply.meta, parsed, style)),
+  return orStale(parsed.options, style, (options) => backend.read(endpoint, args, options)).then(
+    (reply: ReadReply<Result>) => render(reply.value, successHeaders(reply.meta, parsed, style), reply.meta),
     (error: unknown) => failedRead(request.interruption ?? error, style),
   );
+}
+
+type StyledOptions = ParsedReadOptions['options'];
+
+/** Asks, and where the style says so asks again for a stale answer when there is no leader. */
+function orStale<R>(
+  options: StyledOptions,
+  style: ServeStyle,
+  ask: (options: StyledOptions) => Promise<R>,
+): Promise<R> {
+  if (style.staleWithoutLeader !== true || options.consistency === 'stale') return ask(options);
+  return ask(options).catch((error: unknown) => {
+    if (!(error instanceof ConsulError) || error.code !== 'no-leader') throw error;
+    return ask({ ...options, consistency: 'stale' });
+  });
 }
 
 /** `filter`, `near` and `node-meta`; `near=_agent` is the agent's own node. */
@@ -107,5 +128,7 @@ function successHeaders(
 }
 
 function failedRead(error: unknown, style: ServeStyle): Reply {
-  return errorReply(error, style.meta && style.metaOnSuccessOnly !== true ? FAILED_META_HEADERS : NO_HEADERS);
+  const isMiss = style.noMetaOnMiss === true && error instanceof ConsulError && error.code === 'not-found';
+  const hasMeta = style.meta && style.metaOnSuccessOnly !== true && !isMiss;
+  return errorReply(error, hasMeta ? FAILED_META_HEADERS : NO_HEADERS);
 }

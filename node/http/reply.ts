@@ -1,5 +1,6 @@
 /** What a route answers, as a value: status, headers in order, body. Nothing is written before it is complete. */
 
+import { NS_PER_MS } from '../../shared/durations.ts';
 import { ConsulError, toConsulError } from '../../shared/errors.ts';
 import { renderJson } from '../../shared/json.ts';
 import type { ReadMeta } from '../rpc/backend.ts';
@@ -110,6 +111,16 @@ export function metaHeaders(meta: ReadMeta, effectiveConsistency: string | undef
   if (effectiveConsistency !== undefined)
     headers.push('X-Consul-Effective-Consistency', effectiveConsistency);
   return headers;
+}
+
+/** What Consul embeds in answers of reads that it does not block; `LastContact` is nanoseconds. */
+export function embeddedMeta({ knownLeader, lastContactMs }: ReadMeta, consistencyLevel: string) {
+  return {
+    Index: 0,
+    LastContact: Math.round(lastContactMs * NS_PER_MS),
+    KnownLeader: knownLeader,
+    ConsistencyLevel: consistencyLevel,
+  };
 }
 
 /** What late header writers send when the call itself failed. */

@@ -13,6 +13,8 @@ export interface Route {
   /** In the order in which `Allow` lists them. */
   readonly methods: readonly Method[];
   readonly handler: Handler;
+  /** The handler itself answers OPTIONS and refuses other methods. */
+  readonly answersMethods?: boolean;
 }
 
 export interface CompiledRoute extends Route {
@@ -23,8 +25,13 @@ export interface CompiledRoute extends Route {
 export type RouteMatch = CompiledRoute | 'add-slash' | undefined;
 
 /** Builds one route; reads like a line of a table. */
-export function route(methods: string, path: string, handler: Handler): Route {
-  return { path, methods: methods.split(' ') as Method[], handler };
+export function route(
+  methods: string,
+  path: string,
+  handler: Handler,
+  options: Pick<Route, 'answersMethods'> = {},
+): Route {
+  return { path, methods: methods.split(' ') as Method[], handler, ...options };
 }
 
 export class Router {

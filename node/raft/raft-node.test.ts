@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ConsulError } from '../../shared/errors.ts';
 import { formatLogLine, type LogRecord } from '../../shared/log.ts';
 import { asNodeId } from './core/entry.ts';
-import { createRaftNode, raftTiming } from './raft-node.ts';
+import { coreOf, createRaftNode, raftTiming } from './raft-node.ts';
 import { Cluster, type ClusterOptions, RAFT_DIRECTORY } from './testing/cluster.ts';
 import type { RaftNode } from './types.ts';
 
@@ -315,6 +315,55 @@ describe('files', () => {
       await expect(one.start(server)).rejects.toThrow(message);
       expect(server.disk.contents(path)).toBeDefined();
     }
+  });
+});
+
+describe('over time', () => {
+  it('bounds the log in memory and on disk, whatever the interval', async () => {
+    const three = await cluster({ node: { snapshotThresholdBytes: 4000, segmentBytes: 2000 } });
+    const { server, node } = await three.elected();
+    for (let i = 0; i < 100; i++) await three.propose(node, `c${i} ${'x'.repeat(200)}`);
+    await three.until('compacted', () => node.status().lastSnapshotIndex > 50);
+    expect(coreOf(node)?.state.log.bytes).toBeLessThan(8000);
+    const logs = server.disk.paths().filter((path) => path.endsWith('.wal'));
+    expect(logs.length).toBeLessThan(8);
+    const snapshots = server.disk.paths().filter((path) => path.endsWith('meta.json'));
+    expect(snapshots.length).toBeLessThanOrEqual(2);
+    expect(server.recorder.openViews).toBe(0);
+  });
+
+  it('finds a server again that came back under another address', async () => {
+    const three = await cluster();
+    const { server, node } = await three.elected();
+    const moved = three.servers.find((each) => each !== server);
+    if (moved === undefined) throw new Error('no follower');
+    three.crash(moved);
+    moved.peer = { ...moved.peer, address: '10.0.7.7:8300' };
+    await three.start(moved);
+    await three.propose(node, 'a');
+    await three.until('caught up', () => commandsOf(moved).length === 1);
+    expect(node.status().role).toBe('leader');
+  });
+
+  it('tells subscribers of leadership and membership, until they leave', async () => {
+    const three = await cluster();
+    const { server, node } = await three.elected();
+    const term = node.status().term;
+    const leader = { id: server.peer.id, address: server.peer.address };
+    for (const each of three.servers)
+      expect(each.events.filter((event) => event.kind === 'leadership').at(-1)).toEqual({
+        kind: 'leadership',
+        role: each === server ? 'leader' : 'follower',
+        term,
+        leader,
+      });
+    expect(server.events[0]).toMatchObject({ kind: 'configuration' });
+    let heard = 0;
+    const leave = node.subscribe(() => heard++);
+    leave();
+    await three.settled(node.transferLeadership());
+    expect(heard).toBe(0);
+    expect(server.events.filter((event) => event.kind === 'leadership').length).toBeGreaterThan(1);
   });
 });
 

@@ -3,8 +3,8 @@
 import type { Timer } from '../../shared/env.ts';
 import { ConsulError, refused } from '../../shared/errors.ts';
 import { type Outcome, RaftCore, type Ready } from './core/core.ts';
-import { asIndex, type SnapshotMeta } from './core/entry.ts';
-import type { InstallSnapshot, Message } from './core/messages.ts';
+import { asIndex } from './core/entry.ts';
+import type { Message } from './core/messages.ts';
 import type { Notice } from './core/outbox.ts';
 import { Applier } from './driver/applier.ts';
 import { leadershipLost, notLeader, overloaded, shuttingDown, tooLarge } from './driver/errors.ts';
@@ -14,11 +14,8 @@ import { type Opened, openStorage } from './driver/open.ts';
 import { type RaftNodeOptions, type ResolvedOptions, resolveOptions } from './driver/options.ts';
 import { Peers } from './driver/peers.ts';
 import { PendingEntries, type Waiter } from './driver/pending.ts';
-import { SnapshotReceiver } from './driver/snapshot-receiver.ts';
-import { SnapshotSender } from './driver/snapshot-sender.ts';
-import { compactionIndex, writeSnapshot } from './driver/snapshot-taker.ts';
+import { SnapshotWork } from './driver/snapshot-work.ts';
 import { NOT_STARTED, raftStatus } from './driver/status.ts';
-import type { StoredSnapshot } from './snapshots/snapshot-store.ts';
 import type { WireMessage } from './transport/codec.ts';
 import type {
   LogIndex,
@@ -50,7 +47,6 @@ export function coreOf(node: RaftNode): RaftCore | undefined {
 
 const MIB = 1024 * 1024;
 const MAX_UNCOMMITTED_BYTES = 64 * MIB;
-const TRAILING_BYTES = 32 * MIB;
 /** Callers of `changeMembership` that wait for the change before theirs. */
 const MAX_WAITING_CHANGES = 16;
 
@@ -76,11 +72,10 @@ interface Settler {
 interface Running {
   readonly core: RaftCore;
   readonly storage: Opened['storage'];
-  readonly snapshots: Opened['snapshots'];
   readonly writer: LogWriter;
   readonly applier: Applier;
-  readonly receiver: SnapshotReceiver;
   readonly peers: Peers;
+  readonly snapshots: SnapshotWork;
 }
 
 /**
@@ -108,12 +103,6 @@ class RaftDriver implements RaftNode {
   #isFlushing = false;
   #isFlushAgain = false;
   #deadline: { readonly atMs: number; readonly timer: Timer } | undefined;
-  #snapshotTimer: Timer | undefined;
-  #snapshotting: Promise<SnapshotMeta> | undefined;
-  readonly #senders = new Map<NodeId, SnapshotSender>();
-  #nextTransfer = 1;
-  /** Snapshots that arrived whole, until the core says what becomes of them. */
-  readonly #received = new Map<LogIndex, StoredSnapshot>();
   #told: { readonly role: string; readonly term: number; readonly leader: string | undefined } | undefined;
 
   constructor(options: ResolvedOptions) {
@@ -167,24 +156,23 @@ class RaftDriver implements RaftNode {
       onSpeakerGone: (from) => this.#step({ kind: 'stream-closed', id: from }),
       onLost: (peer) => this.#lost(peer),
     });
-    this.#running = {
+    const applier = new Applier(stateMachine, this.#pending, restored.snapshot?.index ?? asIndex(0));
+    const work = new SnapshotWork({
+      options: this.#options,
       core,
+      applier,
       storage,
-      snapshots,
       writer,
-      peers,
-      applier: new Applier(stateMachine, this.#pending, restored.snapshot?.index ?? asIndex(0)),
-      receiver: new SnapshotReceiver({
-        store: snapshots,
-        reply: (to, transfer, offset) => this.#replyToChunk(to, transfer, offset),
-        onReceived: (from, chunk, snapshot) => this.#snapshotReceived(from, chunk.term, snapshot),
-        onFailure: (error) => log.error('failed to receive snapshot', { error: error.message }),
-      }),
-    };
+      store: snapshots,
+      send: (to, message) => peers.send(to, [message]),
+      step: (input) => void this.#step(input),
+      isEnded: () => this.#isEnded,
+    });
+    this.#running = { core, storage, writer, peers, applier, snapshots: work };
     logInitialConfiguration(log, core.state.configurations.current);
     logFollower(log, address, '');
     this.#replay(this.#running);
-    this.#armSnapshotTimer();
+    work.start();
     this.#flush();
   }
 
@@ -260,14 +248,8 @@ class RaftDriver implements RaftNode {
   }
 
   async takeSnapshot(): Promise<{ readonly index: LogIndex; readonly term: Term }> {
-    while (this.#snapshotting !== undefined) await this.#snapshotting.catch(() => {});
-    const { core, applier } = this.#live();
-    const last = core.state.snapshot;
-    if (last !== undefined && last.index >= applier.appliedIndex)
-      return { index: last.index, term: last.term };
-    if (applier.appliedIndex === 0) throw refused('nothing new to snapshot');
-    const meta = await this.#snapshot();
-    return { index: meta.index, term: meta.term };
+    const { index, term } = await this.#live().snapshots.take();
+    return { index, term };
   }
 
   status(): RaftStatus {
@@ -373,10 +355,10 @@ class RaftDriver implements RaftNode {
     this.#send(running, ready.messages);
     for (const notice of ready.notices) this.#tell(running, notice);
     this.#announceLeadership(running);
-    if (ready.installSnapshot !== undefined) void this.#install(running, ready.installSnapshot);
+    if (ready.installSnapshot !== undefined) void running.snapshots.install(ready.installSnapshot);
     if (running.applier.run(running.core)) this.#scheduleTurn();
     this.#serveReads(running);
-    if (this.#isSnapshotUrgent(running)) this.#snapshotInBackground();
+    running.snapshots.considerLogSize();
   }
 
   #send(running: Running, messages: Ready['messages']): void {
@@ -384,7 +366,7 @@ class RaftDriver implements RaftNode {
     const byPeer = new Map<NodeId, WireMessage[]>();
     for (const { to, message } of messages) {
       if (message.kind === 'install-snapshot') {
-        void this.#sendSnapshot(running, to, message);
+        void running.snapshots.send(to, message.term);
         continue;
       }
       const batch = byPeer.get(to);
@@ -395,18 +377,13 @@ class RaftDriver implements RaftNode {
   }
 
   #receive(from: NodeId, message: WireMessage): void {
-    if (message.kind === 'snapshot-chunk') {
-      const { core, receiver } = this.#live();
-      if (message.term >= core.state.term) receiver.chunk(from, message);
-    } else if (message.kind === 'snapshot-chunk-reply') {
-      this.#senders.get(from)?.acknowledged(message);
-    } else {
-      this.#step({ kind: 'message', from, message: message satisfies Message });
-    }
+    if (message.kind === 'snapshot-chunk') this.#running?.snapshots.chunkArrived(from, message);
+    else if (message.kind === 'snapshot-chunk-reply') this.#running?.snapshots.replyArrived(from, message);
+    else this.#step({ kind: 'message', from, message: message satisfies Message });
   }
 
   #lost(peer: NodeId): void {
-    this.#endTransferTo(peer, false);
+    this.#running?.snapshots.peerLost(peer);
     this.#step({ kind: 'unreachable', id: peer });
   }
 
@@ -462,7 +439,7 @@ class RaftDriver implements RaftNode {
     this.#changes = [];
     for (const waiting of this.#transfers) waiting.resolve();
     this.#transfers = [];
-    for (const id of [...this.#senders.keys()]) this.#endTransferTo(id, false);
+    running.snapshots.leadershipEnded();
   }
 
   #serveReads(running: Running): void {
@@ -487,129 +464,6 @@ class RaftDriver implements RaftNode {
     this.#deadline = { atMs, timer };
   }
 
-  async #install(running: Running, meta: SnapshotMeta): Promise<void> {
-    const received = this.#received.get(meta.index);
-    this.#received.clear();
-    try {
-      if (received === undefined) throw new Error('the snapshot is gone');
-      await running.applier.replace(meta.index, running.snapshots.read(received));
-    } catch (error) {
-      this.#options.log.error('failed to restore snapshot', { error: textOf(error) });
-      this.#step({ kind: 'snapshot-failed' });
-      return;
-    }
-    await running.writer.writeItem({ kind: 'reset', index: meta.index, term: meta.term });
-    this.#options.log.info('Installed remote snapshot');
-    this.#step({ kind: 'snapshot-installed', meta });
-    this.#compactStorage(running, meta.index);
-  }
-
-  #snapshotReceived(from: NodeId, term: Term, snapshot: StoredSnapshot): void {
-    this.#received.set(snapshot.meta.index, snapshot);
-    const message: InstallSnapshot = { kind: 'install-snapshot', term, meta: snapshot.meta };
-    this.#step({ kind: 'message', from, message });
-  }
-
-  #replyToChunk(to: NodeId, transfer: number, offset: number): void {
-    const running = this.#running;
-    if (running === undefined || this.#isEnded) return;
-    const { term } = running.core.state;
-    running.peers.send(to, [{ kind: 'snapshot-chunk-reply', term, transfer, offset }]);
-  }
-
-  async #sendSnapshot(running: Running, to: NodeId, message: InstallSnapshot): Promise<void> {
-    this.#senders.get(to)?.cancel();
-    this.#senders.delete(to);
-    const [snapshot] = await running.snapshots.list().catch(() => []);
-    if (this.#isEnded) return;
-    const { state } = running.core;
-    if (snapshot === undefined || state.role !== 'leader' || state.term !== message.term) {
-      this.#step({ kind: 'snapshot-sent', to, ok: false });
-      return;
-    }
-    const transfer = this.#nextTransfer++;
-    const sender = new SnapshotSender({
-      env: this.#options.env,
-      term: message.term,
-      transfer,
-      snapshot,
-      readAt: (offset, length) => running.snapshots.readAt(snapshot, offset, length),
-      send: (chunk) => running.peers.send(to, [chunk]),
-      retryMs: this.#options.timing.electionMs,
-      onEnd: (ok) => {
-        if (this.#senders.get(to)?.transfer !== transfer) return;
-        this.#senders.delete(to);
-        this.#step({ kind: 'snapshot-sent', to, ok });
-      },
-    });
-    this.#senders.set(to, sender);
-    sender.start();
-  }
-
-  #endTransferTo(peer: NodeId, ok: boolean): void {
-    const sender = this.#senders.get(peer);
-    if (sender === undefined) return;
-    sender.cancel();
-    this.#senders.delete(peer);
-    this.#step({ kind: 'snapshot-sent', to: peer, ok });
-  }
-
-  #armSnapshotTimer(): void {
-    const { env, snapshotIntervalMs } = this.#options;
-    this.#snapshotTimer = env.clock.setTimer(snapshotIntervalMs * (1 + env.random.next()), () => {
-      const running = this.#running;
-      if (running === undefined || this.#isEnded) return;
-      const since = running.applier.appliedIndex - (running.core.state.snapshot?.index ?? 0);
-      if (since >= this.#options.snapshotThreshold) this.#snapshotInBackground();
-      this.#armSnapshotTimer();
-    });
-  }
-
-  /** The log in memory has grown past its bound, and a snapshot would free a good part of it. */
-  #isSnapshotUrgent(running: Running): boolean {
-    const { log, snapshot } = running.core.state;
-    const limit = this.#options.snapshotThresholdBytes;
-    if (log.bytes < limit || this.#snapshotting !== undefined) return false;
-    return running.applier.appliedIndex - (snapshot?.index ?? 0) >= (log.lastIndex - log.baseIndex) / 2;
-  }
-
-  #snapshotInBackground(): void {
-    if (this.#snapshotting !== undefined) return;
-    this.#snapshot().catch((error: unknown) => {
-      this.#options.log.error('failed to take snapshot', { error: textOf(error) });
-    });
-  }
-
-  #snapshot(): Promise<SnapshotMeta> {
-    const running = this.#live();
-    const taking = this.#takeAndCompact(running).finally(() => {
-      this.#snapshotting = undefined;
-    });
-    this.#snapshotting = taking;
-    return taking;
-  }
-
-  async #takeAndCompact(running: Running): Promise<SnapshotMeta> {
-    const { core, applier, snapshots } = running;
-    if (applier.isReplacing) throw refused('a snapshot is being restored');
-    this.#options.log.info('starting snapshot up to', { index: applier.appliedIndex });
-    const meta = await writeSnapshot(core, this.#options.stateMachine, snapshots, applier.appliedIndex);
-    const trailingBytes = Math.min(TRAILING_BYTES, this.#options.snapshotThresholdBytes / 2);
-    const compactTo = compactionIndex(core.state.log, meta.index, this.#options.trailingLogs, trailingBytes);
-    this.#step({ kind: 'snapshot-taken', meta, compactTo });
-    this.#compactStorage(running, core.state.log.baseIndex);
-    this.#options.log.info('snapshot complete up to', { index: meta.index });
-    return meta;
-  }
-
-  #compactStorage(running: Running, index: LogIndex): void {
-    if (this.#isEnded) return;
-    running.storage.compact(index).catch((error: unknown) => {
-      // What could not be removed is only in the way; the next compaction starts with it again.
-      this.#options.log.warn('failed to compact logs', { error: textOf(error) });
-    });
-  }
-
   async #stop(): Promise<void> {
     const running = this.#running;
     if (running === undefined || this.#isEnded) {
@@ -619,9 +473,7 @@ class RaftDriver implements RaftNode {
     this.#flush();
     this.#end(shuttingDown());
     await running.writer.drain();
-    running.receiver.abort();
-    await running.receiver.idle();
-    await this.#snapshotting?.catch(() => {});
+    await running.snapshots.idle();
     await running.storage.close();
   }
 
@@ -638,9 +490,7 @@ class RaftDriver implements RaftNode {
   #end(error: Error): void {
     this.#isEnded = true;
     this.#deadline?.timer.cancel();
-    this.#snapshotTimer?.cancel();
-    for (const sender of this.#senders.values()) sender.cancel();
-    this.#senders.clear();
+    this.#running?.snapshots.end();
     this.#running?.peers.close();
     this.#pending.rejectAll(leadershipLost());
     for (const waiting of [...this.#proposals, ...this.#changes, ...this.#transfers]) waiting.reject(error);
@@ -680,8 +530,4 @@ function refusalError(outcome: Outcome & { readonly kind: 'refused' }): ConsulEr
     case 'overloaded':
       return overloaded(outcome.text);
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

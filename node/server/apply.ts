@@ -1,5 +1,7 @@
 /** What each command of the log does to the store. Pure: nothing but the command, its index and the state decides. */
 
+import type { PreparedQueryDefinition } from '../../shared/types/prepared-query.ts';
+import type { TxnOp } from '../../shared/types/txn.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../shared/types/v1.ts';
 import type { KvApplyArgs } from '../rpc/endpoints.ts';
 import type { AutopilotSettings } from '../state/autopilot.ts';
@@ -20,9 +22,11 @@ import {
   unlockKey,
 } from '../state/kv.ts';
 import { packBytes } from '../state/packed-bytes.ts';
+import { deleteQuery, setQuery } from '../state/prepared-queries.ts';
 import type { NewSession } from '../state/sessions.ts';
 import { createSession, endSession } from '../state/sessions.ts';
 import type { Store } from '../state/store.ts';
+import { applyTransaction } from '../state/txn.ts';
 import type { Command } from './handlers.ts';
 
 /** What `apply` returns for a command that the state refuses. Plain data, the same on every server. */
@@ -97,6 +101,23 @@ const APPLIERS: ReadonlyMap<string, Applier> = new Map<string, Applier>([
     atomic((change, { id }) => {
       endSession(change, id as string);
       return true;
+    }),
+  ],
+  // It undoes what it did by itself when an operation fails.
+  ['txn', atomic((change, { ops }) => applyTransaction(change, ops as readonly TxnOp[]))],
+  [
+    'query-set',
+    atomic((change, { query }) => {
+      const definition = query as PreparedQueryDefinition;
+      setQuery(change, definition);
+      return definition.ID;
+    }),
+  ],
+  [
+    'query-delete',
+    atomic((change, { id }) => {
+      deleteQuery(change, id as string);
+      return id;
     }),
   ],
   [

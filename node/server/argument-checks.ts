@@ -12,6 +12,8 @@ import {
   sessionCreate,
   sessionDestroy,
 } from '../rpc/endpoints.ts';
+import { preparedQueryApply } from '../rpc/query-endpoints.ts';
+import { txnApply } from '../rpc/txn-endpoints.ts';
 
 type Check = (value: unknown) => boolean;
 type Shape = Readonly<Record<string, Check>>;
@@ -73,6 +75,62 @@ const CHECK = object({
   Definition: plain,
 });
 
+const NODE = object({
+  ID: text,
+  Node: text,
+  Address: text,
+  Datacenter: text,
+  TaggedAddresses: nullable(mapOf(text)),
+  Meta: nullable(mapOf(text)),
+});
+
+const decimal: Check = (value) => typeof value === 'string' && /^(?:0|[1-9]\d{0,19})$/.test(value);
+const is =
+  (wanted: string): Check =>
+  (value) =>
+    value === wanted;
+
+const TXN_OPS: readonly Check[] = [
+  object({
+    kind: is('kv'),
+    verb: text,
+    key: text,
+    value: nullable(bytes),
+    flags: uint64,
+    index: decimal,
+    session: text,
+  }),
+  object({ kind: is('node'), verb: text, node: NODE, index: decimal }),
+  object({ kind: is('service'), verb: text, node: text, service: SERVICE, index: decimal }),
+  object({ kind: is('check'), verb: text, check: CHECK, index: decimal }),
+];
+
+const QUERY = object({
+  ID: text,
+  Name: text,
+  Session: text,
+  Token: text,
+  Template: object({ Type: text, Regexp: text, RemoveEmptyTags: flag }),
+  Service: object({
+    Service: text,
+    Failover: object({ NearestN: amount, Datacenters: nullable(listOf(text)) }),
+    OnlyPassing: flag,
+    IgnoreCheckIDs: nullable(listOf(text)),
+    Near: text,
+    Tags: nullable(listOf(text)),
+    NodeMeta: nullable(mapOf(text)),
+    ServiceMeta: nullable(mapOf(text)),
+    Connect: flag,
+  }),
+  DNS: object({ TTL: text }),
+});
+
+const QUERY_CHANGES: readonly Check[] = [
+  object({ op: is('create'), query: QUERY }),
+  object({ op: is('update'), query: QUERY }),
+  object({ op: is('delete'), id: text }),
+];
+
 const SHAPES: ReadonlyMap<string, Check> = new Map([
   [
     catalogRegister.name,
@@ -108,6 +166,8 @@ const SHAPES: ReadonlyMap<string, Check> = new Map([
     }),
   ],
   [sessionDestroy.name, object({ id: text })],
+  [preparedQueryApply.name, (args) => QUERY_CHANGES.some((check) => check(args))],
+  [txnApply.name, object({ ops: listOf((op) => TXN_OPS.some((check) => check(op))) })],
   [
     coordinateUpdate.name,
     object({

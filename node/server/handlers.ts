@@ -33,6 +33,11 @@ export interface WriteHandler<Args, Result> {
    * @throws ConsulError when refused before anything is logged
    */
   command(store: Store, args: Args, context: HandlerContext): Command;
+  /**
+   * The result when the arguments and the state already decide it, so that nothing need be logged.
+   * Runs on the leader, before `command`.
+   */
+  settled?(store: Store, args: Args, context: HandlerContext): Result | undefined;
   /** Turns what `apply` returned for the command into the caller's result. @throws ConsulError for a refusal */
   result(applied: unknown): Result;
 }

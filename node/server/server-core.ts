@@ -13,6 +13,7 @@ import {
   sessionGet,
 } from '../rpc/endpoints.ts';
 import { DEFAULT_HOLD_MS } from '../rpc/hold.ts';
+import { txnApply } from '../rpc/txn-endpoints.ts';
 import type { Store } from '../state/store.ts';
 import { CatalogReconciler, type LocalState } from './catalog-reconciler.ts';
 import { destroySessionCommand, encodeCommand, reapTombstonesCommand } from './commands.ts';
@@ -251,7 +252,8 @@ export class ServerCore {
       case kvApply.name:
         if (hasText(args, 'verb') && args.verb.startsWith('delete')) this.#tombstones?.noteDeletion();
         return;
-      // These may end sessions, and with them delete the keys that they held.
+      // These may delete keys, or end sessions and with them delete the keys that they held.
+      case txnApply.name:
       case catalogRegister.name:
       case catalogDeregister.name:
         this.#tombstones?.noteDeletion();

@@ -75,6 +75,8 @@ export class WritePath {
     const handler = this.#o.handlers.get(call.name);
     if (handler === undefined) throw unknownEndpoint(call.name);
     // The endpoint's name fixes the type of its arguments.
+    const settled = handler.settled?.(store, call.args as never, context);
+    if (settled !== undefined) return settled;
     const command = handler.command(store, call.args as never, context);
     const result = handler.result(await this.propose(command));
     this.#o.onApplied(call.name, call.args, result);

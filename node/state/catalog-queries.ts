@@ -180,7 +180,7 @@ function isIdPrefix(text: string): boolean {
   return text.length >= 2 && text.length <= 36 && /^[0-9a-fA-F-]+$/.test(text);
 }
 
-export function hasMeta(node: Node, wanted: NodeMeta): boolean {
+export function hasMeta(node: Pick<Node, 'Meta'>, wanted: NodeMeta): boolean {
   for (const key in wanted) {
     if (node.Meta === null || !Object.hasOwn(node.Meta, key) || node.Meta[key] !== wanted[key]) return false;
   }

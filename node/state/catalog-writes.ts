@@ -52,7 +52,8 @@ function ensureCheckOf(change: Change, node: string, check: CheckRegistration): 
   }
 }
 
-function ensureNode(change: Change, request: RegisterRequest): void {
+/** Writes a node if it differs. @throws Refusal when another node has the name */
+export function ensureNode(change: Change, request: RegisterRequest): void {
   const { tables, index } = change;
   const byName = tables.nodes.get(nameKey(request.Node));
   if (byName !== undefined && (request.SkipNodeUpdate || isSameNode(byName.node, request))) return;
@@ -129,7 +130,8 @@ function touchNode(change: Change, name: string): void {
   }
 }
 
-function ensureService(change: Change, nodeName: string, registration: ServiceRegistration): void {
+/** Writes a service if it differs. @throws Refusal when its node is unknown or its meta is bad */
+export function ensureService(change: Change, nodeName: string, registration: ServiceRegistration): void {
   const { tables, index } = change;
   const nodeKey = nameKey(nodeName);
   const existing = tables.instances.get(compoundKey(nodeKey, nameKey(registration.ID)));
@@ -154,7 +156,8 @@ function ensureService(change: Change, nodeName: string, registration: ServiceRe
   storeInstance(change, { nodeKey, service, checks: existing?.checks ?? [] }, existing, nodeName);
 }
 
-function deleteService(change: Change, nodeKey: string, serviceId: string): void {
+/** Removes a service with its checks, if it is there. */
+export function deleteService(change: Change, nodeKey: string, serviceId: string): void {
   const { tables } = change;
   const key = compoundKey(nodeKey, nameKey(serviceId));
   const instance = tables.instances.get(key);
@@ -166,7 +169,8 @@ function deleteService(change: Change, nodeKey: string, serviceId: string): void
   removeInstance(change, remaining, node.node.Node);
 }
 
-function deleteNode(change: Change, nodeKey: string): void {
+/** Removes a node with all that belongs to it, if it is there. */
+export function deleteNode(change: Change, nodeKey: string): void {
   const { tables, watches, index } = change;
   const record = tables.nodes.get(nodeKey);
   if (record === undefined) return;

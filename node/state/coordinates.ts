@@ -73,14 +73,25 @@ export function sortedByDistance<T>(
   nodeOf: (item: T) => string,
 ): T[] {
   if (near === '') return list;
-  const from = tables.coordinates.get(nameKey(near));
-  if (from === undefined) return list;
-  const seconds = list.map((item) => {
-    const to = tables.coordinates.get(nameKey(nodeOf(item)));
-    return to === undefined ? Number.POSITIVE_INFINITY : distanceSeconds(from.Coord, to.Coord);
-  });
+  const seconds = distancesFrom(tables, near, list, nodeOf);
+  if (seconds === undefined) return list;
   return list
     .map((item, at) => ({ item, seconds: seconds[at] as number }))
     .sort((a, b) => (a.seconds === b.seconds ? 0 : a.seconds - b.seconds))
     .map(({ item }) => item);
+}
+
+/** Seconds from a node to each of the list, Infinity without coordinate. undefined: the node itself has none. */
+export function distancesFrom<T>(
+  tables: Tables,
+  near: string,
+  list: readonly T[],
+  nodeOf: (item: T) => string,
+): number[] | undefined {
+  const from = tables.coordinates.get(nameKey(near));
+  if (from === undefined) return undefined;
+  return list.map((item) => {
+    const to = tables.coordinates.get(nameKey(nodeOf(item)));
+    return to === undefined ? Number.POSITIVE_INFINITY : distanceSeconds(from.Coord, to.Coord);
+  });
 }

@@ -50,7 +50,7 @@ export function serviceHealth(
     value: found.map(({ node, instance }) => ({
       Node: node.node,
       Service: instance.service,
-      Checks: joined(node.checks, instance.checks),
+      Checks: joinedChecks(node.checks, instance.checks),
     })),
     indexOf: instancesIndex(service, kind, 'health'),
     topics: [instancesTopic(service, kind)],
@@ -58,8 +58,8 @@ export function serviceHealth(
   };
 }
 
-/** Records' own lists are used where one of both says all: results are never mutated. */
-function joined(nodeChecks: HealthCheck[], instanceChecks: HealthCheck[]): HealthCheck[] {
+/** Checks of a node and then those of an instance on it. Records' own lists are used where one of both says all: results are never mutated. */
+export function joinedChecks(nodeChecks: HealthCheck[], instanceChecks: HealthCheck[]): HealthCheck[] {
   if (nodeChecks.length === 0) return instanceChecks;
   return instanceChecks.length === 0 ? nodeChecks : [...nodeChecks, ...instanceChecks];
 }

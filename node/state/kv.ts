@@ -61,6 +61,11 @@ export function lockKey(change: Change, write: KvWrite, session: string): boolea
   return true;
 }
 
+/** Whether the key can't be locked yet because a session that held it has just ended. */
+export function hasLockDelay(tables: Tables, key: string, nowMs: number): boolean {
+  return isLockDelayed(tables, byteText(key), nowMs);
+}
+
 const UUID_LENGTH = 36;
 
 /** Sets a key and frees it, if the session holds it. @throws Refusal when no session is given */

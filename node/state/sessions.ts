@@ -6,6 +6,7 @@ import type { Change } from './change.ts';
 import { MISSING_NODE, Refusal } from './change.ts';
 import { own } from './interning.ts';
 import { delayLock, deleteKey, lockedKeys, releaseKey } from './kv.ts';
+import { deleteQueriesOfSession } from './prepared-queries.ts';
 import type { SessionRecord } from './records.ts';
 import { raiseTable, tableIndex } from './table-indexes.ts';
 import type { Tables } from './tables.ts';
@@ -35,7 +36,7 @@ export function createSession(change: Change, created: NewSession): void {
   touchSession(change, created);
 }
 
-/** Ends a session if there is one: frees or deletes what it had locked. */
+/** Ends a session if there is one: frees or deletes what it had locked, deletes the queries bound to it. */
 export function endSession(change: Change, id: string): void {
   const { tables, index } = change;
   const key = id.toLowerCase();
@@ -49,6 +50,7 @@ export function endSession(change: Change, id: string): void {
   raiseTable(tables, 'sessions', index);
   touchSession(change, session);
   freeLocks(change, session);
+  deleteQueriesOfSession(change, session.ID);
 }
 
 /** A check went critical or away: ends all sessions that depend on it. */

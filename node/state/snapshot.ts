@@ -1,6 +1,7 @@
 /** The state as a stream of bytes and back: frames of a length and a msgpack value, secondary indexes left out. */
 
 import { Packr } from 'msgpackr';
+import type { PreparedQuery } from '../../shared/types/prepared-query.ts';
 import type { HealthCheck, Node, Service, Uint64 } from '../../shared/types/v1.ts';
 import type { AutopilotConfig } from './autopilot.ts';
 import { byteText, nameKey } from './byte-text.ts';
@@ -12,6 +13,7 @@ import { countTags, replaceInstance } from './instances.ts';
 import { ownData } from './interning.ts';
 import { storeKey } from './kv.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
+import { recordOf, storeQuery } from './prepared-queries.ts';
 import type { CoordinateRecord, SessionRecord } from './records.ts';
 import { storeSession } from './sessions.ts';
 import { Tables } from './tables.ts';
@@ -80,6 +82,11 @@ const SECTIONS: readonly Section[] = [
     name: 'sessions',
     rows: (tables) => valuesOf(tables.sessions.snapshot(), (session) => session),
     load: (tables, row: SessionRecord) => storeSession(tables, ownData(row)),
+  },
+  {
+    name: 'prepared-queries',
+    rows: (tables) => valuesOf(tables.preparedQueries.snapshot(), ({ query }) => query),
+    load: (tables, row: PreparedQuery) => storeQuery(tables, recordOf(row)),
   },
   {
     name: 'kv',

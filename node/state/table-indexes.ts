@@ -3,7 +3,15 @@
 import { nameKey } from './byte-text.ts';
 import type { Tables } from './tables.ts';
 
-export type TableName = 'nodes' | 'services' | 'checks' | 'kvs' | 'sessions' | 'coordinates';
+export type TableName =
+  | 'nodes'
+  | 'services'
+  | 'checks'
+  | 'kvs'
+  | 'sessions'
+  | 'coordinates'
+  | 'prepared-queries'
+  | 'config-entries';
 
 /** When a service last lost its last instance. */
 const EXTINCTION = 'extinction';

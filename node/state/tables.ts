@@ -4,6 +4,7 @@ import type { HealthCheck } from '../../shared/types/v1.ts';
 import type { AutopilotConfig } from './autopilot.ts';
 import type { Checkpoint } from './ordered-map.ts';
 import { OrderedMap } from './ordered-map.ts';
+import type { PreparedQueryRecord } from './prepared-queries.ts';
 import type {
   CoordinateRecord,
   InstanceRecord,
@@ -57,6 +58,15 @@ export class Tables {
   readonly sessionsByNode = new OrderedMap<SessionRecord>();
   /** (node, check ID, session ID), one entry for each check that a session depends on. */
   readonly sessionsByCheck = new OrderedMap<SessionRecord>();
+
+  /** (query ID) */
+  readonly preparedQueries = new OrderedMap<PreparedQueryRecord>();
+  /** (query name), those that have one, templates included. */
+  readonly preparedQueriesByName = new OrderedMap<PreparedQueryRecord>();
+  /** (query name), templates; the name may be ''. */
+  readonly preparedQueryTemplates = new OrderedMap<PreparedQueryRecord>();
+  /** (session ID, query ID) */
+  readonly preparedQueriesBySession = new OrderedMap<PreparedQueryRecord>();
 
   /** (node) */
   readonly coordinates = new OrderedMap<CoordinateRecord>();

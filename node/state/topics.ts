@@ -16,6 +16,10 @@ export const topic = {
   sessions: 'sessions',
   /** Any coordinate. */
   coordinates: 'coordinates',
+  /** Any prepared query. */
+  queries: 'queries',
+  /** Any configuration entry. */
+  configEntries: 'config-entries',
   /** The autopilot configuration. */
   autopilot: 'autopilot',
 
@@ -39,5 +43,6 @@ export const topic = {
   kvTree: (prefix: string): Topic => KV_TREE_PREFIX + byteText(prefix),
 
   session: (id: string): Topic => `session:${id.toLowerCase()}`,
+  query: (id: string): Topic => `query:${id.toLowerCase()}`,
   nodeSessions: (node: string): Topic => `node-sessions:${nameKey(node)}`,
 } as const;

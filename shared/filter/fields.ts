@@ -14,6 +14,7 @@ export type FilterKind =
   | 'service'
   | 'check'
   | 'health-entry'
+  | 'node-info'
   | 'agent-service'
   | 'agent-check';
 
@@ -119,6 +120,15 @@ export const FIELDS: Readonly<Record<FilterKind, Fields>> = {
   service,
   check,
   'health-entry': { Node: object(node), Service: object(service), Checks: objects(check) },
+  'node-info': {
+    ID: text,
+    Node: text,
+    Address: text,
+    TaggedAddresses: mapOf(text),
+    Meta: mapOf(text),
+    Services: objects(service),
+    Checks: objects(check),
+  },
   'agent-service': service,
   'agent-check': check,
 };

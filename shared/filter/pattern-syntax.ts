@@ -13,8 +13,16 @@ export type Pattern =
   | { readonly kind: 'set'; readonly set: CharacterSet }
   | { readonly kind: 'assertion'; readonly assertion: Assertion }
   | { readonly kind: 'sequence' | 'choice'; readonly parts: readonly Pattern[] }
-  /** `most` is Infinity without an upper bound. */
-  | { readonly kind: 'repeat'; readonly of: Pattern; readonly least: number; readonly most: number };
+  /** `number` counts opening parentheses from 1. */
+  | { readonly kind: 'group'; readonly number: number; readonly of: Pattern }
+  /** `most` is Infinity without an upper bound. Laziness decides only which match is found, not whether there is one. */
+  | {
+      readonly kind: 'repeat';
+      readonly of: Pattern;
+      readonly least: number;
+      readonly most: number;
+      readonly isLazy: boolean;
+    };
 
 /** `message` is Go's, without `error parsing regexp: `. */
 export class PatternError extends Error {
@@ -113,6 +121,7 @@ class Parser {
   readonly #text: string;
   readonly #characters: readonly string[];
   #at = 0;
+  #groups = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -145,8 +154,7 @@ class Parser {
     const from = this.#at;
     const bounds = this.#repeat();
     if (bounds === undefined) return atom;
-    // Laziness decides only which match is found, not whether there is one.
-    this.#take('?');
+    const isLazy = this.#take('?');
     const afterFirst = this.#at;
     if (this.#repeat() !== undefined) {
       throw new PatternError(
@@ -154,7 +162,7 @@ class Parser {
         this.#slice(from, Math.max(this.#at, afterFirst)),
       );
     }
-    return { kind: 'repeat', of: atom, least: bounds[0], most: bounds[1] };
+    return { kind: 'repeat', of: atom, least: bounds[0], most: bounds[1], isLazy };
   }
 
   #repeat(): readonly [number, number] | undefined {
@@ -200,20 +208,21 @@ class Parser {
   }
 
   #group(flags: Flags, depth: number): Pattern {
-    let inner = flags;
-    if (this.#take('?')) inner = this.#groupFlags(flags);
-    const pattern = this.choice(inner, depth + 1);
+    // Only flags and a colon make a group that is not counted; a name means nothing here.
+    const inner = this.#take('?') ? this.#groupFlags(flags) : undefined;
+    const number = inner === undefined ? ++this.#groups : 0;
+    const pattern = this.choice(inner ?? flags, depth + 1);
     if (!this.#take(')')) throw new PatternError('missing closing )', this.#text);
-    return pattern;
+    return number === 0 ? pattern : { kind: 'group', number, of: pattern };
   }
 
-  /** After `(?`: a name, which means nothing here, or flags and a colon. */
-  #groupFlags(flags: Flags): Flags {
+  /** After `(?`: flags and a colon, or a name; then undefined. */
+  #groupFlags(flags: Flags): Flags | undefined {
     const rest = this.#characters.slice(this.#at).join('');
     const name = /^P<([A-Za-z0-9_]+)>/.exec(rest)?.[0];
     if (name !== undefined) {
       this.#at += [...name].length;
-      return flags;
+      return undefined;
     }
     const written = /^([imsU]*)(?:-([imsU]+))?:/.exec(rest);
     if (written === null) throw this.#unsupported(rest);

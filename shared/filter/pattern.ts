@@ -40,6 +40,9 @@ function emit(steps: Step[], pattern: Pattern, source: string): void {
     case 'assertion':
       steps.push(pattern);
       return;
+    case 'group':
+      emit(steps, pattern.of, source);
+      return;
     case 'sequence':
       for (const part of pattern.parts) emit(steps, part, source);
       return;
@@ -145,7 +148,7 @@ function follow(
   return false;
 }
 
-function holds(assertion: Assertion, text: string, position: number): boolean {
+export function holds(assertion: Assertion, text: string, position: number): boolean {
   switch (assertion) {
     case 'text-start':
       return position === 0;
@@ -168,7 +171,7 @@ function isWord(character: string | undefined): boolean {
   return character !== undefined && /^[0-9A-Za-z_]$/.test(character);
 }
 
-function isInSet(set: CharacterSet, code: number): boolean {
+export function isInSet(set: CharacterSet, code: number): boolean {
   let isListed = isInRanges(set, code);
   if (!isListed && set.ignoresCase) {
     const character = String.fromCodePoint(code);

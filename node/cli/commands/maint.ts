@@ -3,7 +3,7 @@
 import type { HealthCheck } from '../../../shared/types/v1.ts';
 import type { ParsedFlags } from '../../config/flags.ts';
 import type { ApiClient } from '../api-client.ts';
-import { clientCommand, encodePath } from '../client-command.ts';
+import { clientCommand, encodePath, reachAgent } from '../client-command.ts';
 import type { CliIo } from '../command.ts';
 import { boolFlag, messageOf, textFlag } from '../flag-access.ts';
 
@@ -37,6 +37,7 @@ export const maintCommand = clientCommand({
       io.err(`${problem}\n`);
       return 1;
     }
+    if ((await reachAgent(client, io)) === undefined) return 1;
     if (!isEnable && !isDisable) return listMaintenance(client, io);
     return setMaintenance(client, flags, io, service, isEnable);
   },

@@ -1,8 +1,9 @@
 /** `members`: who is in the pool. */
 
+import { compilePattern } from '../../../shared/filter/pattern.ts';
 import type { Member } from '../../../shared/types/v1.ts';
 import { clientCommand } from '../client-command.ts';
-import { boolFlag, messageOf, textFlag } from '../flag-access.ts';
+import { boolFlag, messageOf, optionalTextFlag, textFlag } from '../flag-access.ts';
 import { formatTable } from '../table.ts';
 
 const STATUS_TEXT = ['none', 'alive', 'leaving', 'left', 'failed'] as const;
@@ -21,27 +22,29 @@ export const membersCommand = clientCommand({
       kind: 'string',
       usage: 'Shows only members whose status matches this regular expression.',
     },
+    { name: 'filter', kind: 'string', usage: 'Filter expression to use with the request.' },
     { name: 'segment', kind: 'string', usage: 'Not supported in the open edition.' },
   ],
   takesServerFlags: false,
   async run(client, flags, io) {
-    let status: RegExp;
+    let fitsStatus: (text: string) => boolean;
     try {
-      status = new RegExp(textFlag(flags, 'status', '.*'));
+      fitsStatus = compilePattern(textFlag(flags, 'status', '.*'));
     } catch (error) {
-      io.err(`Failed to compile status regexp: ${messageOf(error)}\n`);
+      io.err(`Failed to compile status regexp: error parsing regexp: ${messageOf(error)}\n`);
       return 1;
     }
     let members: Member[];
     try {
-      const query = boolFlag(flags, 'wan') ? { wan: '1' } : { segment: textFlag(flags, 'segment', '_all') };
+      const pool = boolFlag(flags, 'wan') ? { wan: '1' } : { segment: textFlag(flags, 'segment', '_all') };
+      const query = { ...pool, filter: optionalTextFlag(flags, 'filter') };
       members =
         (await client.json<Member[] | null>({ method: 'GET', path: '/v1/agent/members', query })) ?? [];
     } catch (error) {
       io.err(`Error retrieving members: ${messageOf(error)}\n`);
       return 1;
     }
-    const shown = members.filter((member) => status.test(statusText(member))).sort(bySegmentAndName);
+    const shown = members.filter((member) => fitsStatus(statusText(member))).sort(bySegmentAndName);
     if (shown.length === 0) return EXIT_NONE;
     io.out(`${formatTable(boolFlag(flags, 'detailed') ? detailedRows(shown) : standardRows(shown))}\n`);
     return 0;

@@ -260,6 +260,17 @@ describe('push/pull state', () => {
     expect(bench.spread()).toEqual([]);
   });
 
+  it('the state of one who knows of a leave does not make others deaf to it', () => {
+    const knowing = new Bench();
+    knowing.hear(leave('n2', 5n));
+    expect(knowing.status('n2')).toBe('leaving');
+    const hearing = new Bench();
+    merge(hearing, knowing.serf.localState());
+    hearing.hear(leave('n2', 5n));
+    expect(hearing.status('n2')).toBe('leaving');
+    expect(eventsOf(hearing.step({ kind: 'gone', node: nodeOf('n2') }))).toEqual(['member-leave']);
+  });
+
   it('a join that ignores old events takes none of those before it', () => {
     const bench = new Bench();
     const events = [{ lTime: 7n, events: [{ name: 'e', payload: ascii('x') }] }];

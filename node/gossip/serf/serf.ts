@@ -128,7 +128,7 @@ export class Serf {
     const members = [...this.#members.values()];
     return encodeSerfState({
       lTime: this.memberClock,
-      statusLTimes: new Map(members.map((member) => [member.name, member.statusLTime])),
+      statusLTimes: new Map(members.map((member) => [member.name, statedLTime(member)])),
       leftMembers: members.filter((member) => member.status === 'left').map((member) => member.name),
       eventLTime: this.eventClock,
       events: this.#events.slots(),
@@ -428,4 +428,13 @@ export class Serf {
   #emit(event: GossipEvent): void {
     this.#context.effects.push({ kind: 'event', event });
   }
+}
+
+/**
+ * The status time that others are told. They take it for that of a join, so a member that is leaving is stated one
+ * earlier: with the leave's own time they would drop the leave itself as old news, and see a failure in the departure.
+ */
+function statedLTime(member: SerfMember): bigint {
+  const isLeaving = member.status === 'leaving' && member.statusLTime > 0n;
+  return isLeaving ? member.statusLTime - 1n : member.statusLTime;
 }

@@ -9,10 +9,13 @@ import { agentServiceRoutes } from './agent-services.ts';
 import { catalogRoutes } from './catalog.ts';
 import { coordinateRoutes } from './coordinate.ts';
 import { healthRoutes } from './health.ts';
+import { internalUiRoutes } from './internal-ui.ts';
 import { kvRoutes } from './kv.ts';
 import { operatorRoutes } from './operator.ts';
+import { queryRoutes } from './query.ts';
 import { sessionRoutes } from './session.ts';
 import { statusRoutes } from './status.ts';
+import { txnRoutes } from './txn.ts';
 
 export const ROUTES: readonly Route[] = [
   ...aclRoutes,
@@ -23,8 +26,11 @@ export const ROUTES: readonly Route[] = [
   ...catalogRoutes,
   ...coordinateRoutes,
   ...healthRoutes,
+  ...internalUiRoutes,
   ...kvRoutes,
   ...operatorRoutes,
+  ...queryRoutes,
   ...sessionRoutes,
   ...statusRoutes,
+  ...txnRoutes,
 ];

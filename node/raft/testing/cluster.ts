@@ -26,7 +26,8 @@ export interface ClusterOptions {
 
 /** One server over all its lives. */
 export interface Server {
-  readonly peer: RaftPeer;
+  /** A server may come back under another address. */
+  peer: RaftPeer;
   readonly disk: SimulatedDisk;
   /** Undefined while it is down. */
   node: RaftNode | undefined;

@@ -3,9 +3,12 @@
 import type { AnyReadHandler, AnyWriteHandler } from '../handlers.ts';
 import * as catalog from './catalog.ts';
 import * as coordinate from './coordinate.ts';
+import * as dump from './dump.ts';
 import * as health from './health.ts';
 import * as kv from './kv.ts';
+import * as preparedQuery from './prepared-query.ts';
 import * as session from './session.ts';
+import * as txn from './txn.ts';
 
 /** Reads; each may throw a `ConsulError` for arguments that Consul refuses. */
 export const READ_HANDLERS: readonly AnyReadHandler[] = [
@@ -26,6 +29,17 @@ export const READ_HANDLERS: readonly AnyReadHandler[] = [
   session.listHandler,
   session.nodeSessionsHandler,
   coordinate.listNodesHandler,
+  txn.readHandler,
+  preparedQuery.getHandler,
+  preparedQuery.listHandler,
+  preparedQuery.explainHandler,
+  preparedQuery.executeHandler,
+  preparedQuery.executeRemoteHandler,
+  dump.serviceDumpHandler,
+  dump.serviceSummaryHandler,
+  dump.nodeDumpHandler,
+  dump.nodeInfoHandler,
+  dump.serviceAtAddressHandler,
 ];
 
 /** Writes through the log. */
@@ -36,4 +50,6 @@ export const WRITE_HANDLERS: readonly AnyWriteHandler[] = [
   session.createHandler,
   session.destroyHandler,
   coordinate.updateHandler,
+  txn.applyHandler,
+  preparedQuery.applyHandler,
 ];

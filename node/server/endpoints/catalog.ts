@@ -90,8 +90,7 @@ function registration(args: RegisterRequest, datacenter: string): RegisterReques
   if (!args.Address && !args.SkipNodeUpdate) {
     throw refused('Must provide address if SkipNodeUpdate is not set');
   }
-  const idProblem = args.ID ? uuidProblem(args.ID) : undefined;
-  if (idProblem !== undefined) throw refused(`Bad node ID: ${idProblem}`);
+  if (args.ID) checkNodeId(args.ID);
   const checks = [...(args.Checks ?? []), ...(args.Check ? [args.Check] : [])];
   return {
     Datacenter: args.Datacenter || datacenter,
@@ -114,7 +113,8 @@ function registration(args: RegisterRequest, datacenter: string): RegisterReques
 
 type ServiceRegistration = NonNullable<RegisterRequest['Service']>;
 
-function namedService(service: ServiceRegistration): ServiceRegistration {
+/** The service with its ID defaulted. @throws ConsulError when it has no name or an address that is none */
+export function namedService(service: ServiceRegistration): ServiceRegistration {
   const name = service.Service ?? '';
   const id = service.ID || name;
   if (id !== '' && name === '') throw refused('Must provide service name with ID');
@@ -125,6 +125,12 @@ function namedService(service: ServiceRegistration): ServiceRegistration {
 /** What can be listened on but not connected to. */
 function isAnyAddress(address: string): boolean {
   return /^0\.0\.0\.0$/.test(address) || /^\[?(?:::|(?:0{1,4}:){7}0{1,4})\]?$/.test(address);
+}
+
+/** @throws ConsulError when it is no UUID */
+export function checkNodeId(id: string): void {
+  const problem = uuidProblem(id);
+  if (problem !== undefined) throw refused(`Bad node ID: ${problem}`);
 }
 
 function uuidProblem(id: string): string | undefined {

@@ -51,6 +51,8 @@ export class Harness {
     const found = WRITE_HANDLERS.find((handler) => handler.endpoint.name === endpoint.name);
     if (found === undefined) throw new Error(`no handler for ${endpoint.name}`);
     const handler = found as WriteHandler<Args, Result>;
+    const settled = handler.settled?.(this.store, args, this.context);
+    if (settled !== undefined) return settled;
     return handler.result(this.apply(handler.command(this.store, args, this.context)));
   }
 

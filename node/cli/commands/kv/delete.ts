@@ -1,9 +1,9 @@
 /** `kv delete`: one key, or all under a prefix. */
 
 import { clientCommand, encodePath } from '../../client-command.ts';
-import { boolFlag, messageOf } from '../../flag-access.ts';
+import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
 import { withoutLeadingSlash } from './entries.ts';
-import { uint64Flag } from './uint64-flag.ts';
+import { uint64Flag } from '../../uint64-flag.ts';
 
 export const deleteCommand = clientCommand({
   synopsis: 'Removes data from the KV store',
@@ -33,7 +33,7 @@ export const deleteCommand = clientCommand({
               : hasIndex && !isCas
                 ? 'Cannot specify -modify-index without -cas!'
                 : index === undefined
-                  ? 'invalid value for flag -modify-index: parse error'
+                  ? `invalid value ${JSON.stringify(textFlag(flags, 'modify-index'))} for flag -modify-index: parse error`
                   : undefined;
     if (problem !== undefined) {
       io.err(`${problem}\n`);

@@ -5,7 +5,7 @@ import { parseUint64Json } from '../../../../shared/uint64-json.ts';
 import { parseJsonText } from '../../../config/json-text.ts';
 import { clientCommand } from '../../client-command.ts';
 import { messageOf } from '../../flag-access.ts';
-import { decodeBase64, readDataArgument } from './data-argument.ts';
+import { decodeBase64, readDataArgument } from '../../data-argument.ts';
 import { writeEntry } from './entries.ts';
 
 interface ExportedEntry {

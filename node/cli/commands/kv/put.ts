@@ -5,9 +5,9 @@ import type { ApiClient } from '../../api-client.ts';
 import { clientCommand } from '../../client-command.ts';
 import type { CliIo } from '../../command.ts';
 import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
-import { decodeBase64, readDataArgument } from './data-argument.ts';
+import { decodeBase64, readDataArgument } from '../../data-argument.ts';
 import { writeEntry } from './entries.ts';
-import { uint64Flag } from './uint64-flag.ts';
+import { uint64Flag } from '../../uint64-flag.ts';
 
 export const putCommand = clientCommand({
   synopsis: 'Sets or updates data in the KV store',

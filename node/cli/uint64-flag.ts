@@ -1,8 +1,8 @@
 /** Flags that hold an unsigned 64-bit number. */
 
-import type { Uint64 } from '../../../../shared/types/v1.ts';
-import type { ParsedFlags } from '../../../config/flags.ts';
-import { textFlag } from '../../flag-access.ts';
+import type { Uint64 } from '../../shared/types/v1.ts';
+import type { ParsedFlags } from '../config/flags.ts';
+import { textFlag } from './flag-access.ts';
 
 /** @returns 0 when not given, undefined when it is no such number */
 export function uint64Flag(flags: ParsedFlags, name: string): Uint64 | undefined {

@@ -1,10 +1,10 @@
-/** `operator raft`: the peers of the consensus and their removal. */
+/** `operator raft`: the peers of the consensus, their removal, and who leads them. */
 
-import type { RaftServer } from '../../../shared/types/v1.ts';
-import { clientCommand } from '../client-command.ts';
-import type { CommandGroup } from '../command.ts';
-import { messageOf, textFlag } from '../flag-access.ts';
-import { formatTable } from '../table.ts';
+import type { RaftServer } from '../../../../shared/types/v1.ts';
+import { clientCommand } from '../../client-command.ts';
+import type { CommandGroup } from '../../command.ts';
+import { messageOf, textFlag } from '../../flag-access.ts';
+import { formatTable } from '../../table.ts';
 
 const listPeers = clientCommand({
   synopsis: 'Display the current Raft peer configuration',
@@ -61,16 +61,39 @@ const removePeer = clientCommand({
   },
 });
 
-const raft: CommandGroup = {
-  kind: 'group',
-  synopsis: 'Provides cluster-level tools for Raft operators',
-  usage: 'Usage: consul operator raft <subcommand> [options]\n\n  Interacts with the Raft subsystem.',
-  commands: { 'list-peers': listPeers, 'remove-peer': removePeer },
-};
+const transferLeader = clientCommand({
+  synopsis: 'Transfer raft leadership to another node',
+  usage: `Usage: consul operator raft transfer-leader [options]
 
-export const operatorCommand: CommandGroup = {
+  Transfers the leadership of the datacenter to another server: the given one,
+  or one that is up to date.`,
+  flags: [{ name: 'id', kind: 'string', usage: 'The ID of the server that is to lead. Default: any.' }],
+  takesServerFlags: true,
+  async run(client, flags, io) {
+    const id = textFlag(flags, 'id');
+    try {
+      const { Success } = await client.json<{ Success: boolean }>({
+        method: 'POST',
+        path: '/v1/operator/raft/transfer-leader',
+        query: { id: id === '' ? undefined : id },
+      });
+      if (!Success) throw new Error('leadership was not transferred');
+    } catch (error) {
+      io.err(`Error transferring leadership: ${messageOf(error)}\n`);
+      return 1;
+    }
+    io.out('Success\n');
+    return 0;
+  },
+});
+
+export const raftCommand: CommandGroup = {
   kind: 'group',
   synopsis: 'Provides cluster-level tools for Consul operators',
-  usage: 'Usage: consul operator <subcommand> [options]\n\n  Cluster-level tools for operators.',
-  commands: { raft },
+  usage: `Usage: consul operator raft <subcommand> [options]
+
+  The Raft operator command is used to interact with Consul's Raft subsystem.
+  It can be used to examine the servers, to remove one that is gone for good,
+  and to hand leadership over before maintenance.`,
+  commands: { 'list-peers': listPeers, 'remove-peer': removePeer, 'transfer-leader': transferLeader },
 };

@@ -1,7 +1,8 @@
-/** The DATA argument of `kv put` and `kv import`: literal text, `@file`, or `-` for standard input. */
+/** Arguments that hold data, such as DATA of `kv put` or `-rules`: literal text, `@file`, or `-` for standard input. */
 
 import { readFile } from 'node:fs/promises';
-import type { CliIo } from '../../command.ts';
+import type { CliIo } from './command.ts';
+import { fileErrorText } from './system-text.ts';
 
 /** @throws Error `Failed to read file: open x: no such file or directory`, `Failed to read stdin: …` */
 export async function readDataArgument(argument: string, io: CliIo): Promise<Uint8Array> {
@@ -17,14 +18,7 @@ export async function readDataArgument(argument: string, io: CliIo): Promise<Uin
   try {
     return await readFile(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    const reason =
-      code === 'ENOENT'
-        ? 'no such file or directory'
-        : code === 'EACCES'
-          ? 'permission denied'
-          : String(code);
-    throw new Error(`Failed to read file: open ${path}: ${reason}`);
+    throw new Error(`Failed to read file: ${fileErrorText('open', path, error)}`);
   }
 }
 

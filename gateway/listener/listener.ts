@@ -1,0 +1,128 @@
+/** One port for HTTP/1.1 and HTTP/2: told apart by the first bytes in clear text, by ALPN under TLS. */
+
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import http2, {
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { peekProtocol } from './preface.ts';
+import type { TlsIdentity } from './tls-identity.ts';
+
+export type OnRequest = (
+  incoming: IncomingMessage | Http2ServerRequest,
+  outgoing: ServerResponse | Http2ServerResponse,
+) => void;
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** undefined: clear text. */
+  readonly tls: TlsIdentity | undefined;
+  /** Longest header block of a request, bytes. HTTP/1.1 gets 431 beyond it, an HTTP/2 stream ENHANCE_YOUR_CALM. */
+  readonly maxHeaderBytes: number;
+  readonly onRequest: OnRequest;
+}
+
+export interface Listener {
+  /** `http://HOST:PORT` or `https://HOST:PORT` as bound. */
+  readonly url: string;
+  /** No new connections and no new requests on those that are idle. Resolves when the last connection has ended. */
+  close(): Promise<void>;
+  /** Cuts every connection. */
+  destroyConnections(): void;
+}
+
+/** Longer than clients keep connections (Go: 90 s), so that the gateway isn't the one to close under a request. */
+const KEEP_ALIVE_MS = 120_000;
+/** How long a connection may take to its first request, TLS handshake included: as long as node:http allows for headers. */
+const FIRST_BYTES_MS = 60_000;
+const HANDSHAKE_MS = 10_000;
+/** As many as Go's server allows. Further requests wait at the client. */
+const MAX_STREAMS_PER_SESSION = 250;
+
+/** @throws the system's error when the address can't be bound */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const undecided = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const server = openHttp1Server(options);
+  const http2Server = openHttp2Server(options, sessions);
+  const isTls = options.tls !== undefined;
+  const event = isTls ? 'secureConnection' : 'connection';
+  // The server's own listener takes a connection for HTTP/1.1; from now on it is called only for what is.
+  const acceptHttp1 = server.listeners(event);
+  server.removeAllListeners(event);
+  server.on(event, (socket: Socket) => {
+    const accept = (protocol: string | false | null | undefined) => {
+      undecided.delete(socket);
+      if (protocol === 'h2' || protocol === 'http2') http2Server.emit('connection', socket);
+      else for (const listener of acceptHttp1) listener.call(server, socket);
+    };
+    if ('alpnProtocol' in socket) return accept(socket.alpnProtocol as string | false | null);
+    undecided.add(socket);
+    socket.once('close', () => undecided.delete(socket));
+    peekProtocol(socket, FIRST_BYTES_MS, (protocol) => {
+      accept(protocol);
+      if (protocol === 'http1') socket.resume();
+    });
+  });
+  await listen(server, options.host, options.port);
+  return {
+    url: urlOf(server, isTls),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.close();
+        for (const socket of undecided) socket.destroy();
+      }),
+    destroyConnections: () => {
+      server.closeAllConnections();
+      for (const session of sessions) session.destroy();
+      for (const socket of undecided) socket.destroy();
+    },
+  };
+}
+
+function openHttp1Server({ tls, maxHeaderBytes, onRequest }: ListenerOptions): http.Server | https.Server {
+  const options = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true };
+  if (tls === undefined) return http.createServer(options, onRequest);
+  const secure = { ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: HANDSHAKE_MS };
+  return https.createServer({ ...options, ...secure }, onRequest);
+}
+
+/** A server that never listens: it is given connections. */
+function openHttp2Server({ maxHeaderBytes, onRequest }: ListenerOptions, sessions: Set<ServerHttp2Session>) {
+  const settings = { maxConcurrentStreams: MAX_STREAMS_PER_SESSION, maxHeaderListSize: maxHeaderBytes };
+  const server = http2.createServer({ settings }, onRequest);
+  server.on('session', (session) => {
+    let openStreams = 0;
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('stream', (stream) => {
+      openStreams++;
+      stream.once('close', () => openStreams--);
+    });
+    // A blocking query is silent for minutes; only a session without any stream is idle.
+    session.setTimeout(KEEP_ALIVE_MS, () => openStreams === 0 && session.close());
+  });
+  return server;
+}
+
+function listen(server: http.Server | https.Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function urlOf(server: http.Server | https.Server, isTls: boolean): string {
+  // A listening TCP server always has an AddressInfo.
+  const { address, port, family } = server.address() as AddressInfo;
+  return `${isTls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import http2 from 'node:http2';
+import { eventually, FakePool } from './testing/fake-pool.ts';
+import { startTestGateway } from './testing/harness.ts';
+import { sleep, realEnv } from '../shared/env.ts';
+test.each([0, 100])('h2 %d', async (pause) => {
+  const pool = await FakePool.start(['s1']);
+  const gateway = await startTestGateway(pool);
+  pool.cluster.put('k', 'old');
+  let closed = 0;
+  pool.override = (_n, _r, response) => { response.on('close', () => closed++); return false; };
+  const target = `/v1/kv/k?index=${pool.cluster.index}`;
+  const session = http2.connect(gateway.url);
+  const a = session.request({':path': target});
+  a.on('error', e=>console.log('a', e.message));
+  await eventually(() => pool.node('s1').requests.length === 1, 'up1');
+  a.close(8);
+  await eventually(() => closed === 1, 'end1');
+  await sleep(realEnv.clock, pause);
+  const b = session.request({':path': target});
+  b.on('error', e=>console.log('b', e.message));
+  await eventually(() => pool.node('s1').requests.length === 2, 'up2');
+  session.destroy();
+  await eventually(() => closed === 2, 'end2');
+  await gateway.stop(); await pool.stop();
+  expect(1).toBe(1);
+});
