@@ -1,13 +1,13 @@
 /** Refuses settings that contradict each other, in Consul's sentences, and words the warnings about risky ones. */
 
 import { isIP } from 'node:net';
+import { metadataProblem } from '../../shared/metadata.ts';
 import { isAnyAddress } from './addresses.ts';
 import type { Config } from './config.ts';
 import { ConfigError, type Tree } from './decode.ts';
 import { number, text } from './definitions.ts';
 
 const DATACENTER = /^[a-z0-9_-]+$/;
-const META_KEY = /^[a-zA-Z0-9_-]+$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @param tree the merged input, to tell what was given from what was defaulted. @throws ConfigError */
@@ -129,28 +129,8 @@ function validateLimits(config: Config): void {
   }
 }
 
-/** The rule for node and service metadata. @returns what is wrong with the pairs, undefined when nothing is */
-export function metaProblem(meta: Readonly<Record<string, string>>): string | undefined {
-  const entries = Object.entries(meta);
-  if (entries.length > 64) return 'Node metadata cannot contain more than 64 key/value pairs';
-  for (const [key, value] of entries) {
-    const reason = metaPairProblem(key, value);
-    if (reason !== undefined) return `Couldn't load metadata pair ('${key}', '${value}'): ${reason}`;
-  }
-  return undefined;
-}
-
-function metaPairProblem(key: string, value: string): string | undefined {
-  if (key === '') return 'Key cannot be blank';
-  if (!META_KEY.test(key)) return 'Key contains invalid characters';
-  if (key.length > 128) return 'Key is too long (limit: 128 characters)';
-  if (key.startsWith('consul-')) return "Key prefix 'consul-' is reserved for internal use";
-  if (value.length > 512) return 'Value is too long (limit: 512 characters)';
-  return undefined;
-}
-
 function validateNodeMeta(meta: Readonly<Record<string, string>>): void {
-  const problem = metaProblem(meta);
+  const problem = metadataProblem(meta);
   if (problem !== undefined) throw new ConfigError(`node_meta invalid: ${problem}`);
 }
 

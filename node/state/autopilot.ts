@@ -1,37 +1,10 @@
 /** The autopilot configuration, one replicated record. */
 
+import type { AutopilotConfig, AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { Change } from './change.ts';
 import type { Tables } from './tables.ts';
 import { topic } from './topics.ts';
 import type { Answer } from './types.ts';
-
-/** Durations are nanoseconds. */
-export interface AutopilotSettings {
-  readonly CleanupDeadServers: boolean;
-  readonly LastContactThreshold: number;
-  readonly MaxTrailingLogs: number;
-  readonly MinQuorum: number;
-  readonly ServerStabilizationTime: number;
-  readonly RedundancyZoneTag: string;
-  readonly DisableUpgradeMigration: boolean;
-  readonly UpgradeVersionTag: string;
-}
-
-export interface AutopilotConfig extends AutopilotSettings {
-  readonly CreateIndex: number;
-  readonly ModifyIndex: number;
-}
-
-export const DEFAULT_AUTOPILOT: AutopilotSettings = {
-  CleanupDeadServers: true,
-  LastContactThreshold: 200e6,
-  MaxTrailingLogs: 250,
-  MinQuorum: 0,
-  ServerStabilizationTime: 10e9,
-  RedundancyZoneTag: '',
-  DisableUpgradeMigration: false,
-  UpgradeVersionTag: '',
-};
 
 const KEY = 'config';
 

@@ -125,43 +125,6 @@ export function connectName(service: Service): string | undefined {
   return service.Connect.Native === true ? service.Service : undefined;
 }
 
-/**
- * The pairs that Consul admits as metadata; the rest is a text saying what is wrong with the first bad one.
- *
- * @param allowsReserved keys that begin with `consul-` are fine: they are looked for, not set
- */
-export function metadataProblem(
-  meta: Readonly<Record<string, string>> | null,
-  allowsReserved = false,
-): string | undefined {
-  if (meta === null) return undefined;
-  const entries = Object.entries(meta);
-  if (entries.length > MOST_META_PAIRS) {
-    return `Node metadata cannot contain more than ${MOST_META_PAIRS} key/value pairs`;
-  }
-  for (const [key, value] of entries) {
-    const problem = metaPairProblem(key, value, allowsReserved);
-    if (problem !== undefined) return `Couldn't load metadata pair ('${key}', '${value}'): ${problem}`;
-  }
-  return undefined;
-}
-
-const MOST_META_PAIRS = 64;
-const LONGEST_META_KEY = 128;
-const LONGEST_META_VALUE = 512;
-
-function metaPairProblem(key: string, value: string, allowsReserved: boolean): string | undefined {
-  if (key === '') return 'Key cannot be blank';
-  if (!/^[a-zA-Z0-9_-]+$/.test(key)) return 'Key contains invalid characters';
-  if (key.length > LONGEST_META_KEY) return `Key is too long (limit: ${LONGEST_META_KEY} characters)`;
-  if (!allowsReserved && key.startsWith('consul-'))
-    return "Key prefix 'consul-' is reserved for internal use";
-  if (Buffer.byteLength(value) > LONGEST_META_VALUE) {
-    return `Value is too long (limit: ${LONGEST_META_VALUE} characters)`;
-  }
-  return undefined;
-}
-
 /** A node read back from a snapshot. */
 export function restoredNode(node: Node): Node {
   return nodeRecord(

@@ -1,9 +1,10 @@
 /** Registering and deregistering nodes, services and checks: what the `register` and `deregister` commands do. */
 
+import { metadataProblem } from '../../shared/metadata.ts';
 import type { DeregisterRequest, Node, RegisterRequest } from '../../shared/types/v1.ts';
 import { compoundKey, keysUnder, nameKey } from './byte-text.ts';
 import type { CheckRegistration, ServiceRegistration } from './catalog-records.ts';
-import { metadataProblem, nodeRecord, serviceRecord } from './catalog-records.ts';
+import { nodeRecord, serviceRecord } from './catalog-records.ts';
 import type { Change } from './change.ts';
 import { MISSING_NODE, Refusal } from './change.ts';
 import { checksOn, deleteCheck, ensureCheck } from './checks.ts';

@@ -37,24 +37,40 @@ export function* writeFrames(frames: Iterable<Uint8Array>): Generator<Uint8Array
  * @throws Error when the stream ends within a frame or a length is impossible
  */
 export async function* readFrames(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array[]> {
-  const pending = new PendingBytes();
-  let length: number | undefined;
+  const reader = new FrameReader();
   for await (const chunk of chunks) {
+    const complete = reader.push(chunk);
+    if (complete.length > 0) yield complete;
+  }
+  reader.end();
+}
+
+/** As `readFrames`, for a stream whose chunks come one by one. Invariant: `#length` is that of a frame begun. */
+export class FrameReader {
+  readonly #pending = new PendingBytes();
+  #length: number | undefined;
+
+  /** @returns the frames that the chunk completes @throws Error when a length is impossible */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const pending = this.#pending;
     pending.add(chunk);
     const complete: Uint8Array[] = [];
     for (;;) {
-      if (length === undefined) {
-        if (pending.size < LENGTH_BYTES) break;
-        length = pending.take(LENGTH_BYTES).readUInt32BE();
-        if (length > LONGEST_FRAME_BYTES) throw new Error(`frame of ${length} bytes is too long`);
+      if (this.#length === undefined) {
+        if (pending.size < LENGTH_BYTES) return complete;
+        this.#length = pending.take(LENGTH_BYTES).readUInt32BE();
+        if (this.#length > LONGEST_FRAME_BYTES) throw new Error(`frame of ${this.#length} bytes is too long`);
       }
-      if (pending.size < length) break;
-      complete.push(pending.take(length));
-      length = undefined;
+      if (pending.size < this.#length) return complete;
+      complete.push(pending.take(this.#length));
+      this.#length = undefined;
     }
-    if (complete.length > 0) yield complete;
   }
-  if (length !== undefined || pending.size > 0) throw new Error('stream ends within a frame');
+
+  /** @throws Error when the stream ends within a frame */
+  end(): void {
+    if (this.#length !== undefined || this.#pending.size > 0) throw new Error('stream ends within a frame');
+  }
 }
 
 /** Bytes received and not yet taken. Invariant: `size` is the sum of the parts less `#offset`, used of the first. */

@@ -39,6 +39,12 @@ export interface CoordinateRecord {
   readonly Coord: Coordinate;
 }
 
+/** A part of a snapshot that is being restored under this ID. */
+export interface RestorePiece {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
 /** One tag of a service name, or, with `tag` undefined, the name itself; `count` instances have it. */
 export interface TagRecord {
   readonly name: string;

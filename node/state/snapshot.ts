@@ -1,20 +1,22 @@
 /** The state as a stream of bytes and back: frames of a length and a msgpack value, secondary indexes left out. */
 
 import { Packr } from 'msgpackr';
+import type { AutopilotConfig } from '../../shared/types/autopilot.ts';
+import type { ConfigEntry } from '../../shared/types/config-entry.ts';
 import type { PreparedQuery } from '../../shared/types/prepared-query.ts';
 import type { HealthCheck, Node, Service, Uint64 } from '../../shared/types/v1.ts';
-import type { AutopilotConfig } from './autopilot.ts';
 import { byteText, nameKey } from './byte-text.ts';
 import { restoredCheck, restoredNode, restoredService } from './catalog-records.ts';
 import { storeNode } from './catalog-writes.ts';
 import { indexCheck } from './checks.ts';
-import { readFrames, writeFrames } from './frames.ts';
+import { storeConfigEntry } from './config-entries.ts';
+import { FrameReader, writeFrames } from './frames.ts';
 import { countTags, replaceInstance } from './instances.ts';
 import { ownData } from './interning.ts';
 import { storeKey } from './kv.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
 import { recordOf, storeQuery } from './prepared-queries.ts';
-import type { CoordinateRecord, SessionRecord } from './records.ts';
+import type { CoordinateRecord, RestorePiece, SessionRecord } from './records.ts';
 import { storeSession } from './sessions.ts';
 import { Tables } from './tables.ts';
 
@@ -89,6 +91,11 @@ const SECTIONS: readonly Section[] = [
     load: (tables, row: PreparedQuery) => storeQuery(tables, recordOf(row)),
   },
   {
+    name: 'config-entries',
+    rows: (tables) => valuesOf(tables.configEntries.snapshot(), (entry) => entry),
+    load: (tables, row: ConfigEntry) => storeConfigEntry(tables, ownData(row)),
+  },
+  {
     name: 'kv',
     rows: (tables) =>
       valuesOf(
@@ -139,6 +146,12 @@ const SECTIONS: readonly Section[] = [
     load: (tables, [key, config]: readonly [string, AutopilotConfig]) =>
       void tables.autopilot.set(byteCopy(key), ownData(config)),
   },
+  {
+    name: 'restore-pieces',
+    rows: (tables) => entriesOf(tables.restorePieces.snapshot()),
+    load: (tables, [key, piece]: readonly [string, RestorePiece]) =>
+      void tables.restorePieces.set(byteCopy(key), { id: piece.id, bytes: Uint8Array.from(piece.bytes) }),
+  },
 ];
 
 /** Takes a view of the tables now, in constant time, and writes it out as it is read. */
@@ -163,16 +176,30 @@ export function snapshotChunks(tables: Tables): {
  */
 export async function readSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<Tables> {
   const reader = new SnapshotReader();
-  for await (const frames of readFrames(chunks)) for (const frame of frames) reader.take(packr.unpack(frame));
+  for await (const chunk of chunks) reader.push(chunk);
   return reader.finish();
 }
 
-class SnapshotReader {
+/** Builds the tables of a snapshot while its chunks come. After an exception it must not be used any more. */
+export class SnapshotReader {
+  readonly #frames = new FrameReader();
   readonly #tables = new Tables();
   #expects: 'header' | 'table' | 'row' | 'nothing' = 'header';
   #load: (row: unknown) => void = () => undefined;
 
-  take(row: unknown): void {
+  /** @throws Error that says what is wrong with the chunk */
+  push(chunk: Uint8Array): void {
+    for (const frame of this.#frames.push(chunk)) this.#take(packr.unpack(frame));
+  }
+
+  /** @throws Error when the stream is cut */
+  finish(): Tables {
+    this.#frames.end();
+    if (this.#expects !== 'nothing') throw new Error('state snapshot: ends before its end');
+    return this.#tables;
+  }
+
+  #take(row: unknown): void {
     if (this.#expects === 'nothing') throw new Error('state snapshot: bytes after its end');
     if (this.#expects === 'header') {
       checkHeader(row);
@@ -183,11 +210,6 @@ class SnapshotReader {
       this.#expects = 'row';
     } else if (this.#expects === 'table') throw new Error('state snapshot: a row before its table');
     else this.#load(row);
-  }
-
-  finish(): Tables {
-    if (this.#expects !== 'nothing') throw new Error('state snapshot: ends before its end');
-    return this.#tables;
   }
 }
 

@@ -2,7 +2,9 @@
 
 import { AnswerCache } from './answer-cache.ts';
 import type { Change } from './change.ts';
+import { Restore } from './restore.ts';
 import { readSnapshot, snapshotChunks } from './snapshot.ts';
+import { indexOffset, restoredIndex } from './table-indexes.ts';
 import { Tables, transact } from './tables.ts';
 import type { Answer, QueryResult, Topic } from './types.ts';
 import { WatchRegistry } from './watch-registry.ts';
@@ -34,10 +36,23 @@ export interface Store {
    */
   watch(topics: readonly Topic[], wake: () => void): () => void;
 
-  /** For the state machine alone: makes a change. When `make` throws, nothing of it is left. */
+  /** Counts how often the whole state was replaced. */
+  readonly generation: number;
+  /** How far the indexes of changes are ahead of those of the log, ≥ 0. See `restore`. */
+  readonly indexOffset: number;
+  /** The user's restore that was begun and has not ended. */
+  readonly pendingRestore: string | undefined;
+
+  /** For the state machine alone: makes a change at an index of the log. When `make` throws, nothing of it is left. */
   transact<T>(index: number, nowMs: number, make: (change: Change) => T): T;
   /** For the state machine alone: as `transact`, for a `make` that throws only before it changes anything. */
   change<T>(index: number, nowMs: number, make: (change: Change) => T): T;
+  /** For the state machine alone: the steps of a user's restore. @throws Refusal, and the state stays */
+  beginRestore(id: string): void;
+  addRestorePiece(id: string, sequence: number, bytes: Uint8Array): void;
+  abortRestore(id: string): void;
+  /** Replaces the whole state; everyone is woken with the next `wakeWatchers`. @returns the index of this change */
+  finishRestore(id: string, pieces: number, snapshotIndex: number, logIndex: number): number;
   /** For the state machine alone: wakes who waits for what has changed. */
   wakeWatchers(): void;
   snapshot(): StoreSnapshot;
@@ -49,8 +64,13 @@ export function createStore(): Store {
   return new TableStore();
 }
 
+/** Invariant: `#offset` and `#floor` are what the tables' `indexOffset` and `restoredIndex` say. */
 class TableStore implements Store {
   #tables = new Tables();
+  #generation = 0;
+  #offset = 0;
+  #floor = 0;
+  readonly #restore = new Restore();
   readonly #watches = new WatchRegistry();
   readonly #answers = new AnswerCache(this.#watches);
 
@@ -58,8 +78,22 @@ class TableStore implements Store {
     return this.#tables;
   }
 
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get indexOffset(): number {
+    return this.#offset;
+  }
+
+  get pendingRestore(): string | undefined {
+    return Restore.pendingId(this.#tables);
+  }
+
   read<T>(key: string, ask: (tables: Tables) => Answer<T>): QueryResult<T> {
-    return this.#answers.read(this.#tables, key, ask);
+    const result = this.#answers.read(this.#tables, key, ask);
+    // What a watcher saw before a restore may be newer than what the snapshot says; it must not see time go back.
+    return result.index >= this.#floor ? result : { ...result, index: this.#floor };
   }
 
   watch(topics: readonly Topic[], wake: () => void): () => void {
@@ -71,7 +105,24 @@ class TableStore implements Store {
   }
 
   change<T>(index: number, nowMs: number, make: (change: Change) => T): T {
-    return make({ tables: this.#tables, watches: this.#watches, index, nowMs });
+    return make({ tables: this.#tables, watches: this.#watches, index: index + this.#offset, nowMs });
+  }
+
+  beginRestore(id: string): void {
+    this.#restore.begin(this.#tables, id);
+  }
+
+  addRestorePiece(id: string, sequence: number, bytes: Uint8Array): void {
+    this.#restore.add(this.#tables, id, sequence, bytes);
+  }
+
+  abortRestore(id: string): void {
+    this.#restore.abort(this.#tables, id);
+  }
+
+  finishRestore(id: string, pieces: number, snapshotIndex: number, logIndex: number): number {
+    this.#replace(this.#restore.finish(this.#tables, id, pieces, snapshotIndex, logIndex));
+    return this.#floor;
   }
 
   wakeWatchers(): void {
@@ -83,8 +134,16 @@ class TableStore implements Store {
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#tables = await readSnapshot(chunks);
-    this.#watches.touchAll();
+    this.#replace(await readSnapshot(chunks));
+    this.#restore.reset();
     this.#watches.flush();
+  }
+
+  #replace(tables: Tables): void {
+    this.#tables = tables;
+    this.#generation++;
+    this.#offset = indexOffset(tables);
+    this.#floor = restoredIndex(tables);
+    this.#watches.touchAll();
   }
 }

@@ -19,6 +19,12 @@ const EXTINCTION = 'extinction';
 /** The highest index of reaped tombstones: below it, deletions under a prefix are no longer known one by one. */
 const REAPED = 'reaped';
 
+/** The index at which the state was last replaced by a restored snapshot: no answer has a lower one. */
+const RESTORED = 'restored';
+
+/** How far this cluster's change indexes are ahead of its log, since it took over a snapshot with higher ones. */
+const OFFSET = 'offset';
+
 /** The newest change of any of the tables, ≥ 1. */
 export function tableIndex(tables: Tables, ...names: readonly TableName[]): number {
   let highest = 1;
@@ -54,6 +60,29 @@ export function reapedIndex(tables: Tables): number {
 
 export function raiseReaped(tables: Tables, index: number): void {
   tables.indexes.set(REAPED, Math.max(index, reapedIndex(tables)));
+}
+
+/** 0 when no snapshot was restored. */
+export function restoredIndex(tables: Tables): number {
+  return tables.indexes.get(RESTORED) ?? 0;
+}
+
+/** ≥ 0. */
+export function indexOffset(tables: Tables): number {
+  return tables.indexes.get(OFFSET) ?? 0;
+}
+
+export function markRestored(tables: Tables, index: number, offset: number): void {
+  tables.indexes.set(RESTORED, index);
+  tables.indexes.set(OFFSET, offset);
+}
+
+/** The highest index of any change that the tables know of, ≥ 0. */
+export function highestIndex(tables: Tables): number {
+  let highest = 0;
+  for (const [name, index] of tables.indexes.entries())
+    if (name !== OFFSET) highest = Math.max(highest, index);
+  return highest;
 }
 
 function serviceEntry(service: string): string {

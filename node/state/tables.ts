@@ -1,7 +1,8 @@
 /** All tables of the replicated state with their secondary indexes, and how to return them to an earlier state. */
 
+import type { AutopilotConfig } from '../../shared/types/autopilot.ts';
+import type { ConfigEntry } from '../../shared/types/config-entry.ts';
 import type { HealthCheck } from '../../shared/types/v1.ts';
-import type { AutopilotConfig } from './autopilot.ts';
 import type { Checkpoint } from './ordered-map.ts';
 import { OrderedMap } from './ordered-map.ts';
 import type { PreparedQueryRecord } from './prepared-queries.ts';
@@ -11,6 +12,7 @@ import type {
   KvRecord,
   LockDelay,
   NodeRecord,
+  RestorePiece,
   SessionRecord,
   TagRecord,
 } from './records.ts';
@@ -68,11 +70,17 @@ export class Tables {
   /** (session ID, query ID) */
   readonly preparedQueriesBySession = new OrderedMap<PreparedQueryRecord>();
 
+  /** (exact kind, entry name) */
+  readonly configEntries = new OrderedMap<ConfigEntry>();
+
   /** (node) */
   readonly coordinates = new OrderedMap<CoordinateRecord>();
 
   /** One record under `config`. */
   readonly autopilot = new OrderedMap<AutopilotConfig>();
+
+  /** (sequence number, see `restore`): a snapshot to be restored, as far as it has come. */
+  readonly restorePieces = new OrderedMap<RestorePiece>();
 
   /** Highest change index per table and per service name; names are made by `table-indexes`. */
   readonly indexes = new OrderedMap<number>();

@@ -5,8 +5,8 @@ import { createLogger, formatLogLine, type Logger, type LogRecord } from '../../
 import { type SimulatedEnv, simulatedEnv } from '../../../shared/simulated-env.ts';
 import { EMPTY_PROXY, type Service } from '../../../shared/types/v1.ts';
 import { LocalState } from '../local/local-state.ts';
+import { FakeBackend } from '../testing/fake-backend.ts';
 import { type AntiEntropy, createAntiEntropy } from './driver.ts';
-import { FakeBackend } from './fake-backend.ts';
 import { scaleFactor } from './timing.ts';
 
 const node = {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { noClusterLeader } from '../../../shared/errors.ts';
 import { simulatedEnv } from '../../../shared/simulated-env.ts';
 import type { HealthCheck, Service } from '../../../shared/types/v1.ts';
-import { FakeBackend } from '../anti-entropy/fake-backend.ts';
+import { FakeBackend } from '../testing/fake-backend.ts';
 import { aliasResult } from './alias.ts';
 import { watchRemoteAlias } from './alias-watch.ts';
 import type { CheckResult } from './types.ts';

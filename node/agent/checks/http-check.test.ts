@@ -3,8 +3,8 @@ import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { realEnv } from '../../../shared/env.ts';
+import { closed, closedPort, listenOnLoopback, selfSigned } from '../testing/loopback.ts';
 import { type HttpCheckOptions, httpCheck } from './http-check.ts';
-import { closed, closedPort, listenOnLoopback, selfSigned } from './loopback.ts';
 import type { CheckResult } from './types.ts';
 
 let server: Server;

@@ -3,10 +3,10 @@ import { createSecureServer, createServer, type Http2Server, type ServerHttp2Str
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { realEnv } from '../../../shared/env.ts';
+import { closed, closedPort, listenOnLoopback, selfSigned } from '../testing/loopback.ts';
 import { grpcCheck } from './grpc-check.ts';
 import { h2pingCheck } from './h2ping-check.ts';
 import type { TlsSettings } from './http-check.ts';
-import { closed, closedPort, listenOnLoopback, selfSigned } from './loopback.ts';
 import { tcpCheck } from './tcp-check.ts';
 import type { CheckResult } from './types.ts';
 import { udpCheck } from './udp-check.ts';

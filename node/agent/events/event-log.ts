@@ -1,7 +1,7 @@
 /** The user events that this agent has heard and that are meant for it: the newest of them, and who waits for more. */
 
-import type { Logger } from '../../../shared/log.ts';
 import { compilePattern, PatternError } from '../../../shared/filter/pattern.ts';
+import type { Logger } from '../../../shared/log.ts';
 import type { UserEvent } from '../../../shared/types/user-event.ts';
 import type { Service } from '../../../shared/types/v1.ts';
 import type { GossipEvent } from '../../gossip/types.ts';

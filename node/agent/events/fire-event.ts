@@ -1,6 +1,6 @@
 /** Fires a user event: checks it, gives it an identity, and has a server spread it. */
 
-import { randomUuid, type Random } from '../../../shared/env.ts';
+import { type Random, randomUuid } from '../../../shared/env.ts';
 import { refused } from '../../../shared/errors.ts';
 import { compilePattern, PatternError } from '../../../shared/filter/pattern.ts';
 import type { NewUserEvent, UserEvent } from '../../../shared/types/user-event.ts';

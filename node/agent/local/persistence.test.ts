@@ -20,7 +20,7 @@ import {
   EMPTY_SERVICE_DEFINITION,
   type ServiceDefinition,
 } from '../../../shared/types/definitions.ts';
-import { FakeBackend } from '../anti-entropy/fake-backend.ts';
+import { FakeBackend } from '../testing/fake-backend.ts';
 import { DefinitionFiles, readFolder } from './definition-files.ts';
 import { createLocalAgent } from './local-agent.ts';
 import { fileNameOf } from './registration.ts';

@@ -2,6 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net';
 import { badRequest, ConsulError, refused } from '../../../shared/errors.ts';
+import { metadataProblem } from '../../../shared/metadata.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../../shared/types/definitions.ts';
 import type { ServiceProxy, Weights } from '../../../shared/types/v1.ts';
 import { requireSoundCheck } from '../checks/check-kind.ts';
@@ -13,9 +14,6 @@ const GATEWAY_KINDS: ReadonlySet<string> = new Set([
   'terminating-gateway',
   'ingress-gateway',
 ]);
-const MAX_META_PAIRS = 64;
-const MAX_META_KEY_CHARS = 128;
-const MAX_META_VALUE_CHARS = 512;
 const MAX_WEIGHT = 65_535;
 
 /** What the API checks of a service before anything else. @throws ConsulError 400 with the text of the reference */
@@ -24,7 +22,7 @@ export function validateApiService(definition: ServiceDefinition): void {
   if (ANY_ADDRESSES.has(definition.address)) throw badRequest('Invalid service address');
   const weights = weightsProblem(definition.weights);
   if (weights !== undefined) throw badRequest(`Invalid Weights: ${weights}`);
-  const meta = metaProblem(definition.meta);
+  const meta = metadataProblem(definition.meta);
   if (meta !== undefined) throw badRequest(`Invalid Service Meta: ${meta}`);
   requireSoundProxy(definition);
   requireSoundChecks(definition.checks);
@@ -37,7 +35,7 @@ export function validateFileService(definition: ServiceDefinition): void {
   const weights = weightsProblem(definition.weights);
   if (weights !== undefined)
     throw refused(`Invalid weight definition for service ${definition.name}: ${weights}`);
-  const meta = metaProblem(definition.meta);
+  const meta = metadataProblem(definition.meta);
   if (meta !== undefined) throw refused(`invalid meta for service ${definition.name}: ${meta}`);
   requireSoundProxy(definition);
   requireSoundChecks(definition.checks);
@@ -93,25 +91,6 @@ function weightsProblem(weights: Weights | undefined): string | undefined {
   if (weights.Warning < 0) return 'Warning must be greater or equal than 0';
   if (weights.Passing > MAX_WEIGHT || weights.Warning > MAX_WEIGHT)
     return 'DNS Weight must be between 0 and 65535';
-  return undefined;
-}
-
-function metaProblem(meta: Readonly<Record<string, string>>): string | undefined {
-  const pairs = Object.entries(meta);
-  if (pairs.length > MAX_META_PAIRS) return 'Node metadata cannot contain more than 64 key/value pairs';
-  for (const [key, value] of pairs) {
-    const problem = pairProblem(key, value);
-    if (problem !== undefined) return `Couldn't load metadata pair ('${key}', '${value}'): ${problem}`;
-  }
-  return undefined;
-}
-
-function pairProblem(key: string, value: string): string | undefined {
-  if (key === '') return 'Key cannot be blank';
-  if (!/^[A-Za-z0-9_-]+$/.test(key)) return 'Key contains invalid characters';
-  if (key.length > MAX_META_KEY_CHARS) return 'Key is too long (limit: 128 characters)';
-  if (key.startsWith('consul-')) return "Key prefix 'consul-' is reserved for internal use";
-  if (Buffer.byteLength(value) > MAX_META_VALUE_CHARS) return 'Value is too long (limit: 512 characters)';
   return undefined;
 }
 
