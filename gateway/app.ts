@@ -1,7 +1,7 @@
 /** The gateway as a Hono app: its own pages, DNS over HTTPS, everything else to the agents. Web APIs only: it runs on Node and on Workers. */
 
 import { type Context, Hono } from 'hono';
-import { textAnswer } from './exchange/exchange.ts';
+import { type Exchange, textAnswer } from './exchange/exchange.ts';
 import { buildLayers, type GatewayOptions } from './layers.ts';
 import { renderMetrics } from './operations/counters.ts';
 import { answerHeaders } from './proxy/headers.ts';
@@ -28,21 +28,31 @@ export function createGateway(options: GatewayOptions): Gateway {
   let isDraining = false;
   const isReady = () => !isDraining && poller.hasLeader() && pool.usable(env.clock.monotonicMs()).length > 0;
 
-  const proxy = async (c: Context): Promise<Response> => {
-    const exchange = options.openExchange(c.req.raw, c.env);
+  const counted = async (exchange: Exchange, answer: () => Promise<Response>): Promise<Response> => {
     if (counters.inFlight >= settings.maxInFlight) return exchange.respond(textAnswer(503, OVERLOADED));
     counters.inFlight++;
     try {
-      const answer = await layers.answer(exchange);
-      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
-      return await exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+      return await answer();
     } finally {
       counters.inFlight--;
     }
   };
-  const doh = async (c: Context): Promise<Response> => {
-    await layers.freshen();
-    return layers.doh(c.req.raw, options.openExchange(c.req.raw, c.env).clientAddress);
+  const proxy = (c: Context): Promise<Response> => {
+    const exchange = options.openExchange(c.req.raw, c.env);
+    return counted(exchange, async () => {
+      const answer = await layers.answer(exchange);
+      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
+      return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+    });
+  };
+  const doh = (c: Context): Promise<Response> => {
+    const exchange = options.openExchange(c.req.raw, c.env);
+    return counted(exchange, async () => {
+      await layers.freshen();
+      const response = await layers.doh(c.req.raw, exchange.clientAddress);
+      counters.requests.add(`${Math.floor(response.status / 100)}xx`);
+      return response;
+    });
   };
 
   const app = new Hono();

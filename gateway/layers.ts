@@ -24,12 +24,13 @@ import { requestHeaders } from './proxy/headers.ts';
 import { splitTarget } from './proxy/target.ts';
 import { isAgentPath } from './routing/agent-route.ts';
 import { classify } from './routing/classify.ts';
+import { createDeadEntries } from './routing/dead-entries.ts';
 import { createAskEveryone } from './routing/everyone.ts';
 import { type AskAgent, createOwners } from './routing/owners.ts';
 import { createSendToAgent, type SendToAgent } from './routing/send-to-agent.ts';
 import { createNamedAgent, createVirtualAgent, namedAgent } from './routing/virtual-agent.ts';
 import type { GatewaySettings } from './settings/settings.ts';
-import { createTracing, untraced } from './telemetry/tracing.ts';
+import { createTracing, tracedTransport, untraced } from './telemetry/tracing.ts';
 import { NodePool } from './upstream/node-pool.ts';
 import { createPoolPoller, type PoolPoller } from './upstream/pool-poller.ts';
 import { createRetryBudget } from './upstream/retry-budget.ts';
@@ -88,18 +89,25 @@ export function buildLayers(options: GatewayOptions): Layers {
       const cancel = cancellationOf(exchange);
       const name = namedAgent(exchange.headers);
       const sent = requestHeaders(exchange.headers, exchange.clientAddress);
-      const run = (headers: readonly string[]) =>
-        route({ method, target, headers, body, kind, cancel }, name);
-      return await traced(method, target, sent, run);
+      const incoming = { method, target, headers: sent, body, kind, cancel };
+      return await traced(method, target, sent, () => route(incoming, name));
     } catch (error) {
       if (error instanceof ConsulError) return textAnswer(error.status, error.message);
       throw error;
     }
   };
-  return { pool, poller, counters, answer, doh: buildDoh(options, forward), freshen };
+  const answerDoh = buildDoh(options, forward);
+  const doh: AnswerDoh = (request, clientAddress) => {
+    if (traced === untraced) return answerDoh(request, clientAddress);
+    const { pathname } = new URL(request.url);
+    const headers = [...request.headers].flat();
+    return traced(request.method, pathname, headers, () => answerDoh(request, clientAddress));
+  };
+  return { pool, poller, counters, answer, doh, freshen };
 }
 
-function buildUpstream({ settings, transport, sharesWork, env, logger }: GatewayOptions, counters: Counters) {
+function buildUpstream(options: GatewayOptions, counters: Counters) {
+  const { settings, transport, sharesWork, env, logger } = options;
   const { clock, random } = env;
   const { nodes: seeds, pollMs, retryDeadlineMs, maxWaits } = settings;
   const pool = new NodePool(seeds, random);
@@ -118,7 +126,8 @@ function buildUpstream({ settings, transport, sharesWork, env, logger }: Gateway
   const send = createSend({
     pool,
     poller,
-    transport,
+    // Polls are nobody's request: only what clients asked for is traced.
+    transport: settings.telemetryEndpoint === '' ? transport : tracedTransport(transport),
     budget,
     retryDeadlineMs,
     maxWaits,
@@ -154,7 +163,9 @@ function buildVirtualAgent(
   const owners = createOwners({ pool, ask, nowMs, maxRemembered: MAX_REMEMBERED_OWNERS });
   const everyone = createAskEveryone({ pool, sendTo, nowMs });
   const { retryDeadlineMs } = settings;
-  return createVirtualAgent({ pool, owners, everyone, sendTo, forward, retryDeadlineMs, clock, random });
+  const deadEntries = createDeadEntries({ pool, forward });
+  const parts = { pool, owners, everyone, deadEntries, sendTo, forward };
+  return createVirtualAgent({ ...parts, retryDeadlineMs, clock, random });
 }
 
 function buildDoh({ settings, sharesWork, env, logger }: GatewayOptions, forward: Forward): AnswerDoh {

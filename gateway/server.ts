@@ -2,7 +2,7 @@
 
 import { realEnv } from '../shared/env.ts';
 import { createLogger, formatLogLine, isAtLeast, type LogLevel, type LogSink } from '../shared/log.ts';
-import { describeSettings, parseSettings, SettingsError } from './settings/settings.ts';
+import { describeSettings, type GatewaySettings, parseSettings, SettingsError } from './settings/settings.ts';
 import { startGateway } from './start.ts';
 
 /** Errors go to stderr, the rest to stdout. */
@@ -16,6 +16,16 @@ function consoleSink(threshold: LogLevel): LogSink {
   };
 }
 
+/** Off, and not even loaded, unless a collector is configured. @returns what sends pending spans at the end */
+async function startTraceExport({
+  telemetryEndpoint,
+  listen,
+}: GatewaySettings): Promise<() => Promise<void>> {
+  if (telemetryEndpoint === '') return async () => undefined;
+  const { registerTraceExport } = await import('../shared/telemetry-export.ts');
+  return registerTraceExport('proconsul-gateway', `${listen.host}:${listen.port}`);
+}
+
 /** @returns the exit status when the program ended before it ran, undefined while it runs */
 async function main(args: readonly string[]): Promise<number | undefined> {
   if (args.some((arg) => /^--?h(elp)?$/.test(arg))) {
@@ -24,10 +34,14 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   }
   const settings = parseSettings(process.env, args);
   const logger = createLogger('gateway', [consoleSink(settings.logLevel)], () => realEnv.clock.nowMs());
+  const flushTraces = await startTraceExport(settings);
   const gateway = await startGateway({ settings, logger });
   const stop = (signal: string) => {
     logger.info('stopping', { signal });
-    void gateway.stop().then(() => process.exit(0));
+    void gateway
+      .stop()
+      .then(flushTraces)
+      .then(() => process.exit(0));
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);

@@ -5,9 +5,14 @@ import { realEnv, sleep } from './env.ts';
 
 /** A collector that doesn't answer must not hold up the end of the process for longer. */
 const FLUSH_LIMIT_MS = 3000;
+/** How long finished spans are collected, by default, before they are sent: the specification's value. */
+const DEFAULT_DELAY_MS = 5000;
+
+type Sdk = typeof import('@opentelemetry/sdk-trace');
 
 /**
- * Registers the process-wide tracer. Endpoint, headers and limits come from the standard `OTEL_*` variables.
+ * Registers the process-wide tracer. Endpoint and headers come from the standard `OTEL_EXPORTER_OTLP_*` variables, which
+ * the exporter reads; `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` are read here.
  *
  * @param serviceName `proconsul` or `proconsul-gateway`
  * @param instance    node name or listen address
@@ -26,9 +31,14 @@ export async function registerTraceExport(
     import('@opentelemetry/sdk-trace'),
   ]);
   const attributes = { 'service.name': serviceName, 'service.instance.id': instance };
+  const batching = {
+    exporter: new exporter.OTLPTraceExporter(),
+    scheduledDelayMillis: numberOr(process.env.OTEL_BSP_SCHEDULE_DELAY, DEFAULT_DELAY_MS),
+  };
   const provider = new sdk.TracerProvider({
     resource: resources.resourceFromAttributes(attributes),
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new exporter.OTLPTraceExporter() })],
+    sampler: samplerOf(sdk, process.env.OTEL_TRACES_SAMPLER, process.env.OTEL_TRACES_SAMPLER_ARG),
+    spanProcessors: [new sdk.BatchSpanProcessor(batching)],
   });
   context.setGlobalContextManager(new hooks.AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new core.W3CTraceContextPropagator());
@@ -38,4 +48,28 @@ export async function registerTraceExport(
     const flushed = provider.shutdown().catch(() => undefined);
     await Promise.race([flushed, sleep(realEnv.clock, FLUSH_LIMIT_MS)]);
   };
+}
+
+/** The samplers of the specification by their names; its default, `parentbased_always_on`, for any other. */
+function samplerOf(sdk: Sdk, name: string | undefined, argument: string | undefined) {
+  const ratio = new sdk.TraceIdRatioBasedSampler(numberOr(argument, 1));
+  switch (name) {
+    case 'always_on':
+      return new sdk.AlwaysOnSampler();
+    case 'always_off':
+      return new sdk.AlwaysOffSampler();
+    case 'traceidratio':
+      return ratio;
+    case 'parentbased_always_off':
+      return new sdk.ParentBasedSampler({ root: new sdk.AlwaysOffSampler() });
+    case 'parentbased_traceidratio':
+      return new sdk.ParentBasedSampler({ root: ratio });
+    default:
+      return new sdk.ParentBasedSampler({ root: new sdk.AlwaysOnSampler() });
+  }
+}
+
+function numberOr(text: string | undefined, fallback: number): number {
+  const value = text === undefined || text.trim() === '' ? Number.NaN : Number(text);
+  return Number.isFinite(value) && value >= 0 ? value : fallback;
 }

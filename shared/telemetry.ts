@@ -1,6 +1,14 @@
 /** Spans through the OpenTelemetry API: without a registered SDK they cost next to nothing and go nowhere. */
 
-import { context, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import {
+  context,
+  isSpanContextValid,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api';
 
 const tracer = trace.getTracer('proconsul');
 
@@ -29,7 +37,9 @@ export async function traced<T>(
   const remote = parent === undefined ? undefined : parseTraceparent(parent);
   const outer = remote === undefined ? context.active() : trace.setSpanContext(context.active(), remote);
   const span = tracer.startSpan(name, { kind: KINDS[kind] }, outer);
-  if (!span.isRecording()) return work();
+  // A span that isn't sampled still stands for the decision not to: what happens below it must not start a trace.
+  if (!span.isRecording())
+    return isSpanContextValid(span.spanContext()) ? context.with(trace.setSpan(outer, span), work) : work();
   span.setAttributes(attributes);
   try {
     return await context.with(trace.setSpan(outer, span), work);
@@ -41,11 +51,11 @@ export async function traced<T>(
   }
 }
 
-/** The active span as a W3C `traceparent` header; undefined unless a span is being recorded. */
+/** The active span as a W3C `traceparent` header, sampled or not; undefined when there is none. */
 export function activeTraceparent(): string | undefined {
-  const span = trace.getActiveSpan();
-  if (span === undefined || !span.isRecording()) return undefined;
-  const { traceId, spanId, traceFlags } = span.spanContext();
+  const span = trace.getActiveSpan()?.spanContext();
+  if (span === undefined || !isSpanContextValid(span)) return undefined;
+  const { traceId, spanId, traceFlags } = span;
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 }
 

@@ -47,7 +47,7 @@ export function openNodeExchange(_request: Request, bindings: unknown): Exchange
     readBody: (limitBytes) => readBody(incoming, limitBytes),
     onClientGone: (gone) => {
       const onClose = () => {
-        console.log('onClose', outgoing.writableFinished, (outgoing as any).stream?.aborted); if (!isAnswered(outgoing)) gone();
+        if (!isAnswered(outgoing)) gone();
       };
       outgoing.once('close', onClose);
       return () => outgoing.off('close', onClose);

@@ -8,6 +8,7 @@ import http2, {
 } from 'node:http2';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { peekProtocol } from './preface.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
@@ -53,20 +54,28 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const isTls = options.tls !== undefined;
   const event = isTls ? 'secureConnection' : 'connection';
   // The server's own listener takes a connection for HTTP/1.1; from now on it is called only for what is.
-  const acceptHttp1 = server.listeners(event);
+  const listeners = server.listeners(event);
+  const acceptHttp1 = (socket: Socket) => {
+    for (const listener of listeners) listener.call(server, socket);
+  };
   server.removeAllListeners(event);
   server.on(event, (socket: Socket) => {
-    const accept = (protocol: string | false | null | undefined) => {
-      undecided.delete(socket);
-      if (protocol === 'h2' || protocol === 'http2') http2Server.emit('connection', socket);
-      else for (const listener of acceptHttp1) listener.call(server, socket);
+    const acceptHttp2 = () => {
+      // node:http keeps the other half open by itself; a session expects that the end of one half ends both.
+      socket.allowHalfOpen = false;
+      http2Server.emit('connection', socket);
     };
-    if ('alpnProtocol' in socket) return accept(socket.alpnProtocol as string | false | null);
+    if (socket instanceof TLSSocket)
+      return socket.alpnProtocol === 'h2' ? acceptHttp2() : acceptHttp1(socket);
     undecided.add(socket);
-    socket.once('close', () => undecided.delete(socket));
+    const forget = () => undecided.delete(socket);
+    socket.once('close', forget);
     peekProtocol(socket, FIRST_BYTES_MS, (protocol) => {
-      accept(protocol);
-      if (protocol === 'http1') socket.resume();
+      socket.off('close', forget);
+      forget();
+      if (protocol === 'http2') return acceptHttp2();
+      acceptHttp1(socket);
+      socket.resume();
     });
   });
   await listen(server, options.host, options.port);

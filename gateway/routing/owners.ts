@@ -109,7 +109,8 @@ export async function mapBounded<T, R>(
   return results;
 }
 
-function withToken(target: string, token: string): string {
+/** The target with the caller's raw `token` pair in its query. */
+export function withToken(target: string, token: string): string {
   return token === '' ? target : `${target}${target.includes('?') ? '&' : '?'}${token}`;
 }
 

@@ -2,12 +2,13 @@
 
 import { type Clock, type Random, sleep } from '../../shared/env.ts';
 import { ConsulError } from '../../shared/errors.ts';
-import { type Answer, headerOf, textAnswer } from '../exchange/exchange.ts';
+import { type Answer, EMPTY, headerOf, textAnswer } from '../exchange/exchange.ts';
 import { errorText } from '../proxy/error-text.ts';
 import type { Forward, Incoming } from '../proxy/forward.ts';
 import { splitTarget } from '../proxy/target.ts';
 import type { NodePool, PoolNode } from '../upstream/node-pool.ts';
 import { type AgentRoute, agentRoute } from './agent-route.ts';
+import type { DeadEntries } from './dead-entries.ts';
 import type { AskEveryone } from './everyone.ts';
 import { firstValue, goField } from './json-members.ts';
 import type { Asker, OwnedKind, Owners } from './owners.ts';
@@ -17,6 +18,7 @@ export interface VirtualAgentOptions {
   readonly pool: NodePool;
   readonly owners: Owners;
   readonly everyone: AskEveryone;
+  readonly deadEntries: DeadEntries;
   readonly sendTo: SendToAgent;
   /** For what any one agent may answer. */
   readonly forward: Forward;
@@ -107,16 +109,22 @@ function registerCheck(call: Call): Promise<Answer> {
   return checkId === '' ? call.options.forward(call.incoming) : atOwner('check', checkId, call);
 }
 
-/** Sends to the agent that has it, else to the chosen one; to the next when an agent dies before it got the request. */
+/**
+ * Sends to the agent that has it, else to the chosen one; to the next when an agent dies before it got the request.
+ * What a dead agent had under the same ID goes: there is one virtual agent, and it has each ID once.
+ */
 function atOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   const { incoming, asker, options } = call;
-  const { owners, sendTo, forward } = options;
+  const { owners, deadEntries, sendTo, forward } = options;
   return untilReached(call, async () => {
     const [found] = await owners.locate(kind, id, asker);
     const node = found ?? owners.chosen(id);
     if (node === undefined) return forward(incoming);
     const result = await sendTo(node, incoming);
-    if (result.status === 200) owners.remember(kind, id, node);
+    if (result.status !== 200) return result;
+    owners.remember(kind, id, node);
+    // The registration stands whatever becomes of the old entry, which the next one will find again.
+    await deadEntries.remove(kind, id, asker).catch(() => undefined);
     return result;
   });
 }
@@ -138,18 +146,30 @@ function askOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   });
 }
 
-/** Nothing may be left behind: every agent that has it removes it. When none has, the chosen one gives its answer. */
+/**
+ * Nothing may be left behind: every agent that has it removes it, and so does the catalog for agents that died. When
+ * none has it, the chosen one gives its answer.
+ */
 function removeEverywhere(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   const { incoming, asker, options } = call;
-  const { owners, sendTo, forward } = options;
+  const { owners, deadEntries, sendTo, forward } = options;
   return untilReached(call, async () => {
-    const found = await owners.locateAll(kind, id, asker);
-    const chosen = owners.chosen(id);
-    const nodes = found.length > 0 || chosen === undefined ? found : [chosen];
+    const [found, removed] = await Promise.all([
+      owners.locateAll(kind, id, asker),
+      deadEntries.remove(kind, id, asker),
+    ]);
+    const chosen = found.length + removed.length === 0 ? owners.chosen(id) : undefined;
+    const nodes = chosen === undefined ? found : [chosen];
     const answers = await Promise.all(nodes.map((node) => sendTo(node, incoming)));
     owners.forget(kind, id);
-    return answers.find(({ status }) => status !== 200) ?? answers[0] ?? forward(incoming);
+    const all = [...answers, ...removed.map(asAgentAnswer)];
+    return all.find(({ status }) => status !== 200) ?? all[0] ?? forward(incoming);
   });
+}
+
+/** An agent says nothing when it has deregistered something; the catalog says `true`. */
+function asAgentAnswer(answer: Answer): Answer {
+  return answer.status === 200 ? { status: 200, headers: ['Vary', 'Accept-Encoding'], body: EMPTY } : answer;
 }
 
 /**

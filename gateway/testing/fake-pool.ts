@@ -122,7 +122,21 @@ export class FakePool {
       const leads = this.cluster.leader !== undefined;
       return { status: 200, text: JSON.stringify(leads ? '127.0.0.1:8300' : '') };
     }
-    return this.cluster.answer(node.name, method, path, query, body);
+    return this.#answerCatalog(path, body) ?? this.cluster.answer(node.name, method, path, query, body);
+  }
+
+  /** What the agents had is in the catalog under their nodes, dead ones included. */
+  #answerCatalog(path: string, body: string): FakeReply | undefined {
+    const [, list, name] = /^\/v1\/(catalog|health)\/node\/(.+)$/.exec(path) ?? [];
+    const node = this.nodes.find((candidate) => candidate.name === name);
+    if (node !== undefined && list === 'catalog')
+      return { status: 200, text: JSON.stringify({ Node: {}, Services: Object.fromEntries(node.services) }) };
+    if (node !== undefined) return { status: 200, text: JSON.stringify([...node.checks.values()]) };
+    if (path !== '/v1/catalog/deregister') return undefined;
+    const order = JSON.parse(body) as { Node: string; ServiceID?: string; CheckID?: string };
+    this.node(order.Node).services.delete(order.ServiceID ?? '');
+    this.node(order.Node).checks.delete(order.CheckID ?? '');
+    return { status: 200, text: 'true' };
   }
 
   #answerPool(response: ServerResponse): void {

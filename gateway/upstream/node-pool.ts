@@ -95,6 +95,11 @@ export class NodePool {
     return clients.length > 0 ? clients : usable;
   }
 
+  /** Agents whose name is known and that the others report dead. */
+  dead(): readonly PoolNode[] {
+    return this.nodes().filter(({ isAlive, name }) => !isAlive && name !== '');
+  }
+
   usable(nowMs: number): readonly PoolNode[] {
     return this.nodes().filter((node) => isUsable(node, nowMs));
   }

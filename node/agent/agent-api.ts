@@ -3,25 +3,21 @@
 import type { Env } from '../../shared/env.ts';
 import { ConsulError, refused } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
 import { CONSUL_API_VERSION } from '../../shared/types/v1.ts';
 import type { Config } from '../config/config.ts';
 import type { GossipMember, GossipPool } from '../gossip/types.ts';
 import type { AgentApi, PoolAgent } from '../http/agent-api.ts';
 import { statusLeader } from '../rpc/endpoints.ts';
 import type { Core } from './agent.ts';
+import type { EventLog } from './events/event-log.ts';
+import { fireUserEvent } from './events/fire-event.ts';
 import { HTTP_ADDRESS_TAG } from './gossip-tags.ts';
+import { keyringOperation } from './keyring.ts';
 import type { LocalAgent } from './local/types.ts';
 import type { MonitorSink } from './logging/monitor-sink.ts';
 import type { Pools } from './pools.ts';
-import {
-  buildStats,
-  debugConfig,
-  hostFacts,
-  metricsSnapshot,
-  runtimeStats,
-  type Stats,
-  toApiMember,
-} from './self.ts';
+import { buildStats, debugConfig, hostFacts, runtimeStats, type Stats, toApiMember } from './self.ts';
 
 export interface AgentApiParts {
   readonly config: Config;
@@ -32,6 +28,8 @@ export interface AgentApiParts {
   readonly core: Core;
   readonly local: LocalAgent;
   readonly monitor: MonitorSink;
+  readonly events: EventLog;
+  readonly metrics: Metrics;
   readonly reload: () => Promise<void>;
   readonly leave: () => void;
 }
@@ -103,8 +101,22 @@ export function createAgentApi(parts: AgentApiParts): AgentApi {
     setServiceMaintenance: (serviceId, enable, reason) =>
       local.setServiceMaintenance(serviceId, enable, reason),
 
+    fireEvent: (event, options) => fireUserEvent(core.backend, env.random, event, options),
+    events: () => parts.events.list(),
+    onEvent: (arrived) => parts.events.onNext(arrived),
+
+    saveSnapshot: (options) => core.snapshots.saveSnapshot(options),
+    restoreSnapshot: (options, archive) => core.snapshots.restoreSnapshot(options, archive),
+
+    keyring(args, isLocalOnly, token) {
+      const { datacenter, isServer } = config;
+      const keyring = { isServer, datacenter, pools, backend: core.backend };
+      return asRefusal(() => keyringOperation(keyring, args, isLocalOnly, token));
+    },
+
     monitor: (level, receive) => parts.monitor.subscribe(level, receive),
-    metrics: () => metricsSnapshot(stats(), env.clock),
+    metrics: () => parts.metrics.report(),
+    prometheusMetrics: () => (parts.metrics.isPrometheusOn ? parts.metrics.prometheusText() : undefined),
     host: () => hostFacts(config.dataDir, env.clock),
   };
 }

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { createResolver } from '../../shared/dns/resolver.ts';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/decode.ts';
 import { type DnsServer, startDnsServer } from '../dns/dns-server.ts';
@@ -11,9 +12,13 @@ import { createRecursor } from '../dns/recursor.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';
 import type { Backend } from '../rpc/backend.ts';
 import { createClientBackend } from '../rpc/client-backend.ts';
+import { createSnapshotClient } from '../rpc/snapshot-client.ts';
+import type { SnapshotAccess } from '../rpc/snapshots.ts';
 import { createServer } from '../server/server.ts';
 import { createAgentApi } from './agent-api.ts';
+import { collectPool, collectPoolStats, collectRuntime, createMetrics } from './agent-metrics.ts';
 import { createDnsLookups } from './dns-lookups.ts';
+import { createEventLog } from './events/event-log.ts';
 import { compileFilter } from './filters.ts';
 import { createJoiner } from './joining.ts';
 import { createLocalAgent } from './local/local-agent.ts';
@@ -27,6 +32,7 @@ import { dnsConfig, httpConfig, listenAddresses, raftSettings, taggedAddresses }
 /** What differs between a server and a client behind the same agent. */
 export interface Core {
   readonly backend: Backend;
+  readonly snapshots: SnapshotAccess;
   start(): Promise<void>;
   /** Announces the departure and waits until it is known (bounded). */
   leave(): Promise<void>;
@@ -69,8 +75,15 @@ export function createAgent(options: AgentOptions): Agent {
   if (dataDir !== undefined) ensureDirectory(dataDir);
   const nodeId = resolveNodeId(dataDir, config.nodeId, env.random);
   const pools = createPools(config, nodeId, env, log.named(config.isServer ? 'server' : 'client'));
-  const core = config.isServer ? createServerCore(options, nodeId, pools) : createClientCore(options, pools);
+  const metrics = createMetrics(config.telemetry);
+  const core = config.isServer
+    ? createServerCore(options, nodeId, pools, metrics)
+    : createClientCore(options, pools, metrics);
   const local = createLocal(options, nodeId, pools, core);
+  const events = createEventLog({ nodeName: config.nodeName, services: () => local.services(), log });
+  pools.lan.subscribe((event) => events.hear(event));
+  for (const pool of [pools.lan, pools.wan]) if (pool !== undefined) collectPool(metrics, pool);
+  const stopMetrics: (() => void)[] = [];
   const joiners = [createJoiner(pools.lan, 'LAN', config.lanJoin, env.clock, log)];
   if (pools.wan !== undefined) joiners.push(createJoiner(pools.wan, 'WAN', config.wanJoin, env.clock, log));
   let http: HttpServer | undefined;
@@ -83,8 +96,10 @@ export function createAgent(options: AgentOptions): Agent {
       await pools.wan?.start();
       await core.start();
       await local.start({ services: config.services, checks: config.checks });
+      stopMetrics.push(collectRuntime(metrics), metrics.start(env.clock));
+      collectPoolStats(metrics, pools.lan);
       dns = await startDns(options, core.backend);
-      http = await startHttp(options, core.backend, api);
+      http = await startHttp(options, core.backend, api, metrics);
       log.info('started state syncer');
       for (const joiner of joiners) await joiner.startJoin();
       for (const joiner of joiners) joiner.startRetrying(options.onFatal);
@@ -97,6 +112,7 @@ export function createAgent(options: AgentOptions): Agent {
     },
     async shutdown() {
       log.info('Requesting shutdown');
+      for (const stop of stopMetrics.splice(0)) stop();
       for (const joiner of joiners) joiner.stop();
       await local.stop();
       await core.stop();
@@ -135,13 +151,15 @@ export function createAgent(options: AgentOptions): Agent {
     core,
     local,
     monitor: options.monitor,
+    events,
+    metrics,
     reload: agent.reload,
     leave: options.onLeaveRequested,
   });
   return agent;
 }
 
-function createServerCore(options: AgentOptions, nodeId: string, pools: Pools): Core {
+function createServerCore(options: AgentOptions, nodeId: string, pools: Pools, metrics: Metrics): Core {
   const { config, env, log } = options;
   const server = createServer({
     nodeName: config.nodeName,
@@ -162,10 +180,13 @@ function createServerCore(options: AgentOptions, nodeId: string, pools: Pools): 
     rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
     sessionTtlMinMs: config.sessionTtlMinMs,
     leaveDrainMs: config.leaveDrainTimeMs,
+    autopilot: config.autopilot,
+    metrics,
     onFatal: options.onFatal,
   });
   return {
     backend: server,
+    snapshots: server,
     start: () => server.start(),
     leave: () => server.leave(),
     stop: () => server.stop(),
@@ -174,17 +195,24 @@ function createServerCore(options: AgentOptions, nodeId: string, pools: Pools): 
   };
 }
 
-function createClientCore(options: AgentOptions, pools: Pools): Core {
+function createClientCore(options: AgentOptions, pools: Pools, metrics: Metrics): Core {
   const { config, env, log } = options;
   const client = createClientBackend({
     datacenter: config.datacenter,
     lan: pools.lan,
     env,
     log: log.named('client'),
+    metrics,
     rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
+  });
+  const snapshots = createSnapshotClient({
+    servers: () => client.serverAddresses(),
+    env,
+    holdMs: config.rpcHoldTimeoutMs,
   });
   return {
     backend: client,
+    snapshots,
     start: async () => client.start(),
     leave: () => pools.lan.leave(),
     stop: async () => client.stop(),
@@ -263,12 +291,13 @@ async function startHttp(
   options: AgentOptions,
   backend: Backend,
   api: ReturnType<typeof createAgentApi>,
+  metrics: Metrics,
 ): Promise<HttpServer | undefined> {
   const { config, env, log } = options;
   if (config.ports.http <= 0) return undefined;
   const server = await startHttpServer({
     listen: listenAddresses(config),
-    dependencies: { backend, agent: api, env, log: log.named('http'), compileFilter },
+    dependencies: { backend, agent: api, env, metrics, log: log.named('http'), compileFilter },
     config: httpConfig(config),
   });
   for (const address of server.addresses) {

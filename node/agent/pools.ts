@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Config, GossipTuning } from '../config/config.ts';
-import { createGossipPool } from '../gossip/gossip-pool.ts';
+import { createGossipPool, type KeyedGossipPool } from '../gossip/gossip-pool.ts';
 import { LAN_TIMERS, WAN_TIMERS } from '../gossip/timers.ts';
-import type { GossipConfig, GossipPool, GossipTimers } from '../gossip/types.ts';
+import type { GossipConfig, GossipTimers } from '../gossip/types.ts';
 import { lanTags, wanTags } from './gossip-tags.ts';
 import { lanMergeProblem, wanMergeProblem } from './merge-check.ts';
 
 export interface Pools {
-  readonly lan: GossipPool;
+  readonly lan: KeyedGossipPool;
   /** undefined on clients and where `ports.serf_wan` is off. */
-  readonly wan: GossipPool | undefined;
+  readonly wan: KeyedGossipPool | undefined;
 }
 
 /** @param log `agent.server` or `agent.client` */

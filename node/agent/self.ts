@@ -90,7 +90,12 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     SessionTTLMin: formatDurationMs(config.sessionTtlMinMs),
     SkipLeaveOnInt: config.skipLeaveOnInterrupt,
     TaggedAddresses: { ...config.taggedAddresses },
-    Telemetry: { MetricsPrefix: 'consul', DisableHostname: config.isDev },
+    Telemetry: {
+      MetricsPrefix: config.telemetry.prefix,
+      DisableHostname: config.telemetry.disableHostname,
+      FilterDefault: config.telemetry.filterDefault,
+      PrometheusRetentionTime: formatDurationMs(config.telemetry.prometheusRetentionMs),
+    },
     TxnMaxReqLen: config.txnMaxReqLen,
     Version: CONSUL_API_VERSION,
   };
@@ -125,28 +130,5 @@ export async function hostFacts(dataDir: string, clock: Clock): Promise<unknown>
     },
     CollectionTime: clock.nowMs() * 1e6,
     Errors: null,
-  };
-}
-
-/** `/v1/agent/metrics`: gauges of the process and of Raft, taken when asked. */
-export function metricsSnapshot(stats: Stats, clock: Clock): unknown {
-  const memory = process.memoryUsage();
-  const gauges: [name: string, value: number][] = [
-    ['consul.runtime.alloc_bytes', memory.heapUsed],
-    ['consul.runtime.num_goroutines', process.getActiveResourcesInfo().length],
-    ['consul.runtime.sys_bytes', memory.rss],
-  ];
-  for (const key of ['applied_index', 'commit_index', 'last_log_index']) {
-    const value = stats.raft?.[key];
-    if (value !== undefined) gauges.push([`consul.raft.${key}`, Number(value)]);
-  }
-  gauges.sort(([a], [b]) => (a < b ? -1 : 1));
-  const seconds = Math.floor(clock.nowMs() / 10_000) * 10;
-  return {
-    Timestamp: `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`,
-    Gauges: gauges.map(([Name, Value]) => ({ Name, Value, Labels: {} })),
-    Points: [],
-    Counters: [],
-    Samples: [],
   };
 }

@@ -55,6 +55,7 @@ export function httpConfig(config: Config): HttpConfig {
     translateWanAddrs: config.translateWanAddrs,
     maxConnectionsPerClient: config.http.maxConnsPerClient,
     isTracing: (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '') !== '',
+    enableDebug: config.enableDebug,
     uiEnabled: config.uiEnabled,
     uiContentPath: config.uiContentPath,
   };

@@ -27,8 +27,11 @@ export function flagList(flags: readonly FlagSpec[]): string {
   return [...flags]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((flag) => {
-      const value = flag.kind === 'bool' ? '' : `=<${VALUE_NAME[flag.kind]}>`;
-      return `  -${flag.name}${value}\n${wrapped(flag.usage)}\n`;
+      // As in Go, a word in backquotes is the name of the value.
+      const named =
+        /`([^`]+)`/.exec(flag.usage)?.[1] ?? VALUE_NAME[flag.kind === 'bool' ? 'string' : flag.kind];
+      const value = flag.kind === 'bool' ? '' : `=<${named}>`;
+      return `  -${flag.name}${value}\n${wrapped(flag.usage.replaceAll('`', ''))}\n`;
     })
     .join('\n');
 }

@@ -2,10 +2,10 @@
 
 import type { Clock } from '../../shared/env.ts';
 
-/** Resolves after `ms`, or at once when the signal is aborted. */
+/** Resolves after `ms`, at once when there is nothing to wait for, and as soon as the signal is aborted. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) {
+    if (ms <= 0 || signal?.aborted) {
       resolve();
       return;
     }

@@ -1,10 +1,19 @@
 /** Turns the merged tree into the validated, frozen `Config`, with Consul's defaults and sentences. */
 
 import { hostname, networkInterfaces } from 'node:os';
-import { parseDurationMs } from '../../shared/durations.ts';
+import { NS_PER_MS, parseDurationMs } from '../../shared/durations.ts';
 import { parseLogLevel } from '../../shared/log.ts';
+import { type AutopilotSettings, DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
 import { detectAdvertiseAddress, expandAddress, type Interfaces } from './addresses.ts';
-import type { Config, DnsSettings, GossipTuning, JoinSettings, LogSettings, Ports } from './config.ts';
+import type {
+  Config,
+  DnsSettings,
+  GossipTuning,
+  JoinSettings,
+  LogSettings,
+  Ports,
+  TelemetrySettings,
+} from './config.ts';
 import { ConfigError, isTree, listErrors, type Tree } from './decode.ts';
 import { checkFromTree, list, number, serviceFromTree, text, textMap, texts } from './definitions.ts';
 import type { LoadedConfig } from './load.ts';
@@ -25,7 +34,7 @@ export function buildConfig(loaded: LoadedConfig, host: HostFacts): Config {
   const config = assemble(reader, loaded, host);
   reader.finish();
   validateConfig(config, loaded.tree);
-  return deepFreeze({ ...config, warnings: [...loaded.warnings, ...warningsFor(config)] });
+  return deepFreeze({ ...config, warnings: [...loaded.warnings, ...warningsFor(config, loaded.tree)] });
 }
 
 function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Config {
@@ -120,6 +129,8 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     translateWanAddrs: reader.bool('translate_wan_addrs', false),
     uiEnabled: reader.bool('ui_config.enabled', reader.bool('ui', isDev)),
     uiContentPath: reader.text('ui_config.content_path', reader.text('ui_content_path', '/ui/')),
+    telemetry: telemetrySettings(reader, isDev),
+    autopilot: autopilotSettings(reader),
     pidFile: reader.text('pid_file', ''),
     services: reader.convert('services', serviceFromTree),
     checks: reader.convert('checks', checkFromTree),
@@ -192,6 +203,31 @@ function logSettings(reader: TreeReader, isDev: boolean): LogSettings {
     rotateDurationMs: reader.duration('log_rotate_duration', 24 * 3_600_000),
     rotateBytes: reader.int('log_rotate_bytes', 0),
     rotateMaxFiles: reader.int('log_rotate_max_files', 0),
+  };
+}
+
+function telemetrySettings(reader: TreeReader, isDev: boolean): TelemetrySettings {
+  return {
+    prefix: reader.text('telemetry.metrics_prefix', 'consul'),
+    disableHostname: reader.bool('telemetry.disable_hostname', isDev),
+    filterDefault: reader.bool('telemetry.filter_default', true),
+    prefixFilter: texts(reader.raw('telemetry.prefix_filter')),
+    prometheusRetentionMs: reader.duration('telemetry.prometheus_retention_time', 0),
+  };
+}
+
+function autopilotSettings(reader: TreeReader): AutopilotSettings {
+  const ns = (key: string, defaultNs: number) =>
+    reader.duration(`autopilot.${key}`, defaultNs / NS_PER_MS) * NS_PER_MS;
+  return {
+    CleanupDeadServers: reader.bool('autopilot.cleanup_dead_servers', DEFAULT_AUTOPILOT.CleanupDeadServers),
+    LastContactThreshold: ns('last_contact_threshold', DEFAULT_AUTOPILOT.LastContactThreshold),
+    MaxTrailingLogs: reader.int('autopilot.max_trailing_logs', DEFAULT_AUTOPILOT.MaxTrailingLogs),
+    MinQuorum: reader.int('autopilot.min_quorum', DEFAULT_AUTOPILOT.MinQuorum),
+    ServerStabilizationTime: ns('server_stabilization_time', DEFAULT_AUTOPILOT.ServerStabilizationTime),
+    RedundancyZoneTag: reader.text('autopilot.redundancy_zone_tag', ''),
+    DisableUpgradeMigration: reader.bool('autopilot.disable_upgrade_migration', false),
+    UpgradeVersionTag: reader.text('autopilot.upgrade_version_tag', ''),
   };
 }
 

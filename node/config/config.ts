@@ -1,6 +1,7 @@
 /** The agent's settings after flags and files are merged and validated: one frozen value that everything reads. */
 
 import type { LogLevel } from '../../shared/log.ts';
+import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../shared/types/definitions.ts';
 
 /** Numbers > 0 are ports; −1 is disabled. */
@@ -66,6 +67,15 @@ export interface LogSettings {
   readonly rotateBytes: number;
   /** 0 keeps all, −1 none of the old ones. */
   readonly rotateMaxFiles: number;
+}
+
+export interface TelemetrySettings {
+  readonly prefix: string;
+  readonly disableHostname: boolean;
+  readonly filterDefault: boolean;
+  readonly prefixFilter: readonly string[];
+  /** 0 means that Prometheus gets nothing. */
+  readonly prometheusRetentionMs: number;
 }
 
 /** Durations in milliseconds. Meaning and defaults of each key: Consul's configuration reference. */
@@ -143,6 +153,9 @@ export interface Config {
   readonly translateWanAddrs: boolean;
   readonly uiEnabled: boolean;
   readonly uiContentPath: string;
+  readonly telemetry: TelemetrySettings;
+  /** What the first leader stores. */
+  readonly autopilot: AutopilotSettings;
   readonly pidFile: string;
   readonly services: readonly ServiceDefinition[];
   readonly checks: readonly CheckDefinition[];

@@ -13,13 +13,19 @@ export class ConfigError extends Error {
 
 /**
  * @param value what the file's parser produced
+ * @param format HCL cannot tell a single block from a list of one, JSON can
  * @returns the same content with keys in the schema's spelling
  * @throws ConfigError `1 error occurred:\n\t* invalid config key foo\n\n` or `1 error(s) decoding:\n\n* 'ports.http' expected type …`
  */
-export function decodeTree(value: unknown, schema: Schema): Tree {
+export function decodeTree(value: unknown, schema: Schema, format: 'json' | 'hcl'): Tree {
   const unknownKeys: string[] = [];
   const typeErrors: string[] = [];
-  const tree = decode(value, schema, '', unknownKeys, typeErrors);
+  if (format === 'json' && !isTree(value)) {
+    throw new ConfigError(
+      `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`,
+    );
+  }
+  const tree = decode(value, schema, { format, unknownKeys, typeErrors }, '');
   if (typeErrors.length > 0) {
     throw new ConfigError(
       `${typeErrors.length} error(s) decoding:\n\n${typeErrors.map((e) => `* ${e}`).join('\n')}`,
@@ -67,13 +73,15 @@ export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function decode(
-  value: unknown,
-  schema: Schema,
-  path: string,
-  unknownKeys: string[],
-  typeErrors: string[],
-): TreeValue {
+/** What the walk over a file carries along and collects. */
+interface Decoding {
+  readonly format: 'json' | 'hcl';
+  readonly unknownKeys: string[];
+  readonly typeErrors: string[];
+}
+
+function decode(value: unknown, schema: Schema, decoding: Decoding, path: string): TreeValue {
+  const { typeErrors } = decoding;
   if (value === null || value === undefined) return null;
   switch (schema.kind) {
     case 'any':
@@ -92,10 +100,9 @@ function decode(
       if (typeof value === 'number') return value;
       break;
     case 'list':
-      // HCL cannot tell a single block from a list of one.
-      if (Array.isArray(value) || (schema.item.kind === 'block' && isTree(value))) {
+      if (Array.isArray(value) || (decoding.format === 'hcl' && isBlockLike(schema.item) && isTree(value))) {
         const items: unknown[] = Array.isArray(value) ? value : [value];
-        return items.map((item, i) => decode(item, schema.item, `${path}[${i}]`, unknownKeys, typeErrors));
+        return items.map((item, i) => decode(item, schema.item, decoding, `${path}[${i}]`));
       }
       typeErrors.push(`'${path}': source data must be an array or slice, got ${goKind(value)}`);
       return null;
@@ -103,14 +110,14 @@ function decode(
       if (isTree(value)) {
         const entries = Object.entries(value).map(([key, item]): [string, TreeValue] => [
           key,
-          decode(item, schema.value, `${path}[${key}]`, unknownKeys, typeErrors),
+          decode(item, schema.value, decoding, `${path}[${key}]`),
         ]);
         return Object.fromEntries(entries);
       }
       typeErrors.push(`'${path}' expected a map, got '${goKind(value)}'`);
       return null;
     case 'block':
-      if (isTree(value)) return decodeBlock(value, schema.fields, path, unknownKeys, typeErrors);
+      if (isTree(value)) return decodeBlock(value, schema.fields, decoding, path);
       typeErrors.push(`'${path}' expected a map, got '${goKind(value)}'`);
       return null;
   }
@@ -123,19 +130,27 @@ function decode(
 function decodeBlock(
   value: Tree,
   fields: Readonly<Record<string, Schema>>,
+  decoding: Decoding,
   path: string,
-  unknownKeys: string[],
-  typeErrors: string[],
 ): Tree {
   const decoded: Tree = {};
   for (const [key, item] of Object.entries(value)) {
     const name = key.toLowerCase();
     const at = path === '' ? key : `${path}.${key}`;
     const schema = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (schema === undefined) unknownKeys.push(at);
-    else decoded[name] = decode(item, schema, at, unknownKeys, typeErrors);
+    if (schema === undefined) decoding.unknownKeys.push(at);
+    else decoded[name] = decode(item, schema, decoding, at);
   }
   return decoded;
+}
+
+function isBlockLike(schema: Schema): boolean {
+  return schema.kind === 'block' || schema.kind === 'any';
+}
+
+function jsonKind(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : goKind(value) === 'float64' ? 'number' : goKind(value);
 }
 
 function goTypeName(schema: Schema): string {

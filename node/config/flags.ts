@@ -74,19 +74,6 @@ export function parseFlags(
   return { values, order, rest: args.slice(at) };
 }
 
-/** Go's listing of flags, as printed after an error and with `-h`. */
-export function describeFlags(specs: readonly FlagSpec[]): string {
-  return [...specs]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(
-      (spec) =>
-        `  -${spec.name}${spec.kind === 'bool' ? '' : `=<${VALUE_NAME[spec.kind]}>`}\n     ${spec.usage}\n`,
-    )
-    .join('\n');
-}
-
-const VALUE_NAME = { string: 'string', int: 'int', duration: 'duration', strings: 'value' } as const;
-
 function splitFlag(word: string): [name: string, inline: string | undefined] {
   const bare = word.startsWith('--') ? word.slice(2) : word.slice(1);
   const equals = bare.indexOf('=');

@@ -128,13 +128,13 @@ class Reader {
     const open = /^<<(-?)([A-Za-z_]\w*)\r?\n/.exec(this.#text.slice(this.#at));
     if (open === null) this.#fail('heredoc anchor not found');
     const start = this.#at + open[0].length;
-    const close = new RegExp(`^[ \\t]*${open[2]}[ \\t]*\\r?$`, 'm');
+    const close = new RegExp(`^([ \\t]*)${open[2]}[ \\t]*\\r?$`, 'm');
     const body = this.#text.slice(start);
     const end = close.exec(body);
     if (end === null) this.#fail('heredoc not terminated');
     this.#at = start + end.index + end[0].length;
     const content = body.slice(0, end.index);
-    return open[1] === '-' ? content.replace(/^[ \t]+/gm, '') : content;
+    return open[1] === '-' ? unindented(content, end[1] ?? '') : content;
   }
 
   #skip(): void {
@@ -160,6 +160,15 @@ function add(items: HclObject, key: string, value: HclValue, isBlock: boolean): 
   else if (isBlock && Array.isArray(before)) before.push(value);
   else if (isBlock) items[key] = [before, value];
   else items[key] = value;
+}
+
+/** Takes the closing marker's indent off every line, or off none when one has less. */
+function unindented(content: string, indent: string): string {
+  const lines = content.split('\n');
+  const isIndented = lines.every(
+    (line, i) => line.startsWith(indent) || (i === lines.length - 1 && line === ''),
+  );
+  return isIndented ? lines.map((line) => line.slice(indent.length)).join('\n') : content;
 }
 
 function isIdentStart(char: string | undefined): boolean {

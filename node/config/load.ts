@@ -72,6 +72,7 @@ export function parseConfigText(content: string, format: ConfigFormat, name: str
     return decodeTree(
       format === 'json' ? parseJsonText(content) : withRepeatedBlocks(parseHcl(content)),
       CONFIG_SCHEMA,
+      format,
     );
   } catch (error) {
     throw new ConfigError(

@@ -41,9 +41,17 @@ export function validateConfig(config: Config, tree: Tree): void {
   if (config.encrypt !== '') validateKey(config.encrypt);
 }
 
+/** Keys that still work and have a better name. */
+const DEPRECATED: Readonly<Record<string, string>> = {
+  acl_enforce_version_8: 'config key "acl_enforce_version_8" is deprecated and should be removed',
+  acl_datacenter: "The 'acl_datacenter' field is deprecated. Use the 'primary_datacenter' field instead.",
+};
+
 /** Sentences for the first log lines. */
-export function warningsFor(config: Config): string[] {
-  const warnings: string[] = [];
+export function warningsFor(config: Config, tree: Tree): string[] {
+  const warnings = Object.entries(DEPRECATED)
+    .filter(([key]) => (tree[key] ?? null) !== null)
+    .map(([, text]) => text);
   const expect = config.bootstrapExpect;
   if (config.bootstrap && !config.isDev) {
     warnings.push('BootstrapExpect is set to 1; this is the same as Bootstrap mode.');

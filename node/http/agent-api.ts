@@ -2,7 +2,11 @@
 
 import type { LogLevel, LogRecord } from '../../shared/log.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../shared/types/definitions.ts';
+import type { NewUserEvent, UserEvent } from '../../shared/types/user-event.ts';
 import type { CheckStatus, Coordinate, HealthCheck, Member, Service } from '../../shared/types/v1.ts';
+import type { CallOptions } from '../rpc/backend.ts';
+import type { KeyringAnswer, KeyringArgs } from '../rpc/operator-endpoints.ts';
+import type { SavedSnapshot, SnapshotOptions } from '../rpc/snapshots.ts';
 
 export interface AgentSelf {
   readonly config: {
@@ -69,10 +73,26 @@ export interface AgentApi {
   setNodeMaintenance(enable: boolean, reason: string): Promise<void>;
   setServiceMaintenance(serviceId: string, enable: boolean, reason: string): Promise<void>;
 
+  /** Has the servers of a datacenter spread a user event. @throws ConsulError 500 for bad filters and large events */
+  fireEvent(event: NewUserEvent, options: CallOptions): Promise<UserEvent>;
+  /** Events that came here and were meant for this agent, oldest first. */
+  events(): readonly UserEvent[];
+  /** Calls back once, when the next one has come. @returns a cancel function */
+  onEvent(arrived: () => void): () => void;
+
+  /** Rejects with a `ConsulError` before anything of the archive was made or read; see `SnapshotAccess`. */
+  saveSnapshot(options: SnapshotOptions): Promise<SavedSnapshot>;
+  restoreSnapshot(options: SnapshotOptions, archive: AsyncIterable<Uint8Array>): Promise<void>;
+
+  /** The WAN pool and the LAN pools of all datacenters; with `isLocalOnly` just the own LAN pool. */
+  keyring(args: KeyringArgs, isLocalOnly: boolean, token: string): Promise<readonly KeyringAnswer[]>;
+
   /** Streams log records of at least this level until cancelled. */
   monitor(level: LogLevel, receive: (record: LogRecord) => void): () => void;
   /** The last finished interval, as `/v1/agent/metrics` shows it. */
   metrics(): unknown;
+  /** The same for Prometheus; undefined when that is off. */
+  prometheusMetrics(): string | undefined;
   /** As `/v1/agent/host` shows it. */
   host(): Promise<unknown>;
 }

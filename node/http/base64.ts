@@ -28,7 +28,8 @@ function firstBadByte(text: string): number | undefined {
       if (inGroup === 2) {
         skipLineBreaks();
         if (text[at] === undefined) return text.length;
-        if (text[at] !== '=') return at;
+        // Go counts from what it has read, not from the byte that it has just looked at.
+        if (text[at] !== '=') return at - 1;
         at++;
       }
       skipLineBreaks();

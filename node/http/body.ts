@@ -46,6 +46,21 @@ export async function drain(incoming: IncomingMessage, announced: number): Promi
   await readBody(incoming, announced, 0);
 }
 
+/** Reads and drops what is left of a body, up to a bound; never rejects. */
+export function dropRest(incoming: IncomingMessage): Promise<void> {
+  if (incoming.readableEnded || incoming.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    let length = 0;
+    incoming.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > MAX_DRAIN_BYTES) resolve();
+    });
+    incoming.on('end', resolve);
+    incoming.on('error', resolve);
+    incoming.on('close', resolve);
+  });
+}
+
 function hasChunkedBody(incoming: IncomingMessage): boolean {
   return incoming.headers['transfer-encoding'] !== undefined;
 }

@@ -9,6 +9,7 @@ import { QuerySyntaxError } from './query-string.ts';
 import { errorReply, isStream, NOT_FOUND, type Reply, type StreamReply, textReply } from './reply.ts';
 import { type HttpContext, HttpRequest } from './request.ts';
 import { logFailed, logFinished } from './request-log.ts';
+import { requestTimers } from './request-timers.ts';
 import { redirectReply, sendReply, sendStream } from './respond.ts';
 import type { CompiledRoute, Router } from './router.ts';
 import { unroutedReply } from './ui.ts';
@@ -34,7 +35,8 @@ export function createDispatcher(
 ): Dispatcher {
   const context: HttpContext = { dependencies, config, ...lifetime };
   const rules = accessRules(config);
-  const { log, env } = dependencies;
+  const { log, env, metrics } = dependencies;
+  const requestTimer = metrics === undefined ? () => undefined : requestTimers(metrics);
 
   function dispatch(incoming: IncomingMessage, response: ServerResponse): void {
     const target = parseTarget(incoming.url ?? '/');
@@ -72,7 +74,9 @@ export function createDispatcher(
     target: RequestTarget,
     match: CompiledRoute,
   ): void {
-    const startedMs = log.isEnabled('DEBUG') ? env.clock.monotonicMs() : -1;
+    const isLogged = log.isEnabled('DEBUG');
+    const timer = requestTimer(incoming.method ?? 'GET', match);
+    const startedMs = isLogged || timer !== undefined ? env.clock.monotonicMs() : 0;
     const request = new HttpRequest(incoming, response, target.path, target.rawQuery, context);
     const answer = (reply: Reply | StreamReply): void => {
       const isGone = response.destroyed;
@@ -85,7 +89,10 @@ export function createDispatcher(
         response.destroy();
       }
       if (!isStream(reply) && reply.error !== undefined && !isGone) logFailed(log, incoming, reply.error);
-      if (startedMs >= 0) logFinished(log, incoming, env.clock.monotonicMs() - startedMs);
+      if (!isLogged && timer === undefined) return;
+      const tookMs = env.clock.monotonicMs() - startedMs;
+      timer?.add(tookMs);
+      if (isLogged) logFinished(log, incoming, tookMs);
     };
     try {
       const reply = config.isTracing ? tracedHandle(request, match, rules) : handle(request, match, rules);

@@ -2,6 +2,7 @@
 
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
 import type { Backend } from '../rpc/backend.ts';
 import type { AgentApi } from './agent-api.ts';
 
@@ -15,6 +16,8 @@ export interface HttpDependencies {
   readonly backend: Backend;
   readonly agent: AgentApi;
   readonly env: Env;
+  /** Where request times are counted. */
+  readonly metrics?: Metrics;
   /** `agent.http`. */
   readonly log: Logger;
   /**
@@ -60,6 +63,8 @@ export interface HttpConfig {
   readonly defaultToken: string;
   /** One server span per request. */
   readonly isTracing: boolean;
+  /** `/debug/pprof/` answers. */
+  readonly enableDebug: boolean;
   readonly uiEnabled: boolean;
   /** Begins and ends with a slash. */
   readonly uiContentPath: string;
@@ -87,6 +92,7 @@ export const DEFAULT_HTTP_CONFIG: HttpConfig = {
   maxConnectionsPerClient: 200,
   defaultToken: '',
   isTracing: false,
+  enableDebug: false,
   uiEnabled: false,
   uiContentPath: '/ui/',
 };

@@ -26,10 +26,12 @@ export interface StreamReply {
 
 export interface StreamSink {
   /** False: the peer is slow; wait for `onDrain`. */
-  write(text: string): boolean;
+  write(piece: string | Uint8Array): boolean;
   onDrain(drained: () => void): void;
   onClose(closed: () => void): void;
   end(): void;
+  /** Breaks the connection off, so that the client knows that something is missing. */
+  abort(): void;
 }
 
 export function isStream(reply: Reply | StreamReply): reply is StreamReply {

@@ -1,9 +1,9 @@
 /** One request as routes see it: path, query and headers are looked at only when asked for. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { badRequest } from '../../shared/errors.ts';
+import { badRequest, ConsulError } from '../../shared/errors.ts';
 import type { AgentCache } from './agent-cache.ts';
-import { drain, readBody } from './body.ts';
+import { drain, dropRest, readBody } from './body.ts';
 import type { HttpConfig, HttpDependencies } from './options.ts';
 import { EMPTY_QUERY, QueryString } from './query-string.ts';
 import { tooLarge } from './reply.ts';
@@ -127,6 +127,23 @@ export class HttpRequest {
     const body = await readBody(this.#incoming, announced, limitBytes);
     if (body === 'too-large') throw tooLarge(describe(undefined));
     return body;
+  }
+
+  /**
+   * The body piece by piece, for what is too large to hold. Leaving it before its end does not end the connection;
+   * call `dropBody` then.
+   */
+  async *bodyStream(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#incoming.iterator({ destroyOnReturn: false });
+    } catch (error) {
+      throw new ConsulError('bad-request', 400, 'unexpected EOF', { cause: error });
+    }
+  }
+
+  /** Reads what is left of the body, within bounds, so that the client gets to see an answer that came early. */
+  dropBody(): Promise<void> {
+    return dropRest(this.#incoming);
   }
 
   /** A signal for a wait: aborted when the client goes away or the server closes. */

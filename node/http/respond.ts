@@ -67,10 +67,11 @@ export function sendStream(response: ServerResponse, reply: StreamReply, extra: 
   response.writeHead(reply.status, [...reply.headers, ...extra]);
   response.flushHeaders();
   const sink: StreamSink = {
-    write: (text) => !response.destroyed && response.write(text),
+    write: (piece) => !response.destroyed && response.write(piece),
     onDrain: (drained) => response.on('drain', drained),
     onClose: (closed) => response.on('close', closed),
     end: () => response.end(),
+    abort: () => response.destroy(),
   };
   reply.stream(sink);
 }

@@ -1,14 +1,17 @@
 /** Hand-written stand-ins for what the HTTP routes talk to, and a server of them on a free port. */
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { notFound, refused } from '../../shared/errors.ts';
+import { noPathToDatacenter, notFound, refused } from '../../shared/errors.ts';
 import { isEmptyJson, renderJson } from '../../shared/json.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { simulatedEnv } from '../../shared/simulated-env.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../shared/types/definitions.ts';
+import type { NewUserEvent, UserEvent } from '../../shared/types/user-event.ts';
 import type { CheckStatus, HealthCheck, Service } from '../../shared/types/v1.ts';
 import type { Backend, CallOptions, JsonReply, ReadMeta, ReadOptions, ReadReply } from '../rpc/backend.ts';
 import type { ReadEndpoint, WriteEndpoint } from '../rpc/endpoint.ts';
+import type { KeyringAnswer, KeyringArgs } from '../rpc/operator-endpoints.ts';
+import type { SavedSnapshot, SnapshotOptions } from '../rpc/snapshots.ts';
 import type { AgentApi, AgentSelf } from './agent-api.ts';
 import { startHttpServer } from './http-server.ts';
 import { DEFAULT_HTTP_CONFIG, type HttpConfig, type HttpDependencies, type HttpServer } from './options.ts';
@@ -179,6 +182,77 @@ export class FakeAgent implements AgentApi {
   async updateTtl(checkId: string, status: CheckStatus, output: string): Promise<void> {
     if (checkId !== 'ttl') throw refused(`CheckID ${JSON.stringify(checkId)} does not have associated TTL`);
     this.journal.push(`${status} ${output}`);
+  }
+
+  readonly eventList: UserEvent[] = [];
+  #eventWaiters = new Set<() => void>();
+
+  async fireEvent(event: NewUserEvent): Promise<UserEvent> {
+    const id = `00000000-0000-0000-0000-${String(this.eventList.length).padStart(12, '0')}`;
+    const fired = { ...event, id, version: 1, lTime: BigInt(this.eventList.length + 1) };
+    this.eventList.push(fired);
+    const woken = this.#eventWaiters;
+    this.#eventWaiters = new Set();
+    for (const arrived of woken) arrived();
+    return { ...fired, lTime: 0n };
+  }
+
+  events() {
+    return this.eventList;
+  }
+
+  onEvent(arrived: () => void): () => void {
+    this.#eventWaiters.add(arrived);
+    return () => this.#eventWaiters.delete(arrived);
+  }
+
+  get eventWaiterCount(): number {
+    return this.#eventWaiters.size;
+  }
+
+  /** What `saveSnapshot` gives and `restoreSnapshot` got. */
+  archive: Buffer = Buffer.alloc(0);
+  /** Thrown in the middle of the archive, or in place of taking it. */
+  snapshotFailure: Error | undefined;
+
+  async saveSnapshot(options: SnapshotOptions): Promise<SavedSnapshot> {
+    if (options.datacenter === 'nope') throw noPathToDatacenter();
+    this.journal.push(`save ${options.isStale}`);
+    const { archive, snapshotFailure } = this;
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      yield archive.subarray(0, archive.length / 2);
+      if (snapshotFailure !== undefined) throw snapshotFailure;
+      yield archive.subarray(archive.length / 2);
+    }
+    return { meta: { index: 7, knownLeader: true, lastContactMs: 3 }, archive: pieces() };
+  }
+
+  async restoreSnapshot(_options: SnapshotOptions, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.snapshotFailure !== undefined) throw this.snapshotFailure;
+    const parts: Uint8Array[] = [];
+    for await (const part of archive) parts.push(part);
+    this.archive = Buffer.concat(parts);
+  }
+
+  async keyring(args: KeyringArgs, isLocalOnly: boolean): Promise<readonly KeyringAnswer[]> {
+    this.journal.push(`keyring ${args.operation} ${args.key} ${args.relayFactor} ${isLocalOnly}`);
+    const Keys = { 'b==': 1, 'a==': 2 };
+    const answer = {
+      WAN: false,
+      Datacenter: 'dc1',
+      Messages: {},
+      Keys,
+      PrimaryKeys: {},
+      NumNodes: 2,
+      Error: '',
+    };
+    return [answer];
+  }
+
+  prometheus: string | undefined;
+
+  prometheusMetrics(): string | undefined {
+    return this.prometheus;
   }
 
   async setNodeMaintenance(enable: boolean, reason: string): Promise<void> {

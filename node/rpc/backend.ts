@@ -61,7 +61,7 @@ export interface Backend {
 
   /**
    * Answers a stale-allowed read of the own datacenter at once from memory, where there is any: servers that have
-   * seen a leader. undefined: use `read`.
+   * seen a leader, clients for what is asked for often. undefined: use `read`.
    */
   readLocal<Args, Result>(endpoint: ReadEndpoint<Args, Result>, args: Args): ReadReply<Result> | undefined;
 

@@ -2,11 +2,13 @@
 
 import type { Timer } from '../../shared/env.ts';
 import { ConsulError, noKnownServers, toConsulError } from '../../shared/errors.ts';
+import { type Counter, Metrics } from '../../shared/metrics.ts';
 import { activeTraceparent, traced } from '../../shared/telemetry.ts';
-import type { CallOptions, JsonReply, ReadOptions, ReadReply } from './backend.ts';
+import type { Backend, CallOptions, JsonReply, ReadOptions, ReadReply } from './backend.ts';
 import type { ClientBackend, ClientBackendOptions } from './client-options.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { ReadEndpoint, WriteEndpoint } from './endpoint.ts';
+import { FollowedReads } from './followed-reads.ts';
 import { DEFAULT_HOLD_MS, Hold } from './hold.ts';
 import type { CallKind, RpcReply, RpcRequest } from './messages.ts';
 import { isTransportFailure } from './rpc-errors.ts';
@@ -28,6 +30,9 @@ class RemoteBackend implements ClientBackend {
   readonly #pool: ConnectionPool;
   readonly #servers: ServerRotation;
   readonly #holdMs: number;
+  readonly #calls: Counter;
+  readonly #failures: Counter;
+  readonly #followed: FollowedReads;
   #unsubscribe: (() => void) | undefined;
   #timer: Timer | undefined;
 
@@ -36,6 +41,11 @@ class RemoteBackend implements ClientBackend {
     this.#pool = new ConnectionPool(options.env);
     this.#servers = new ServerRotation(options.env);
     this.#holdMs = options.rpcHoldTimeoutMs ?? DEFAULT_HOLD_MS;
+    const metrics = options.metrics ?? new Metrics();
+    this.#calls = metrics.counter('client.rpc');
+    this.#failures = metrics.counter('client.rpc.failed');
+    const read: Backend['read'] = (endpoint, args, readOptions) => this.read(endpoint, args, readOptions);
+    this.#followed = new FollowedReads({ env: options.env, read });
   }
 
   start(): void {
@@ -49,11 +59,16 @@ class RemoteBackend implements ClientBackend {
   stop(): void {
     this.#unsubscribe?.();
     this.#timer?.cancel();
+    this.#followed.stop();
     this.#pool.close();
   }
 
   knownServers(): number {
     return this.#servers.size;
+  }
+
+  serverAddresses(): readonly string[] {
+    return this.#servers.addresses();
   }
 
   async read<Args, Result>(
@@ -78,8 +93,9 @@ class RemoteBackend implements ClientBackend {
     return reply.reply;
   }
 
-  readLocal(): undefined {
-    return undefined;
+  /** Answers that are asked for often are kept fresh here; see `FollowedReads`. */
+  readLocal<Args, Result>(endpoint: ReadEndpoint<Args, Result>, args: Args): ReadReply<Result> | undefined {
+    return this.#followed.get(endpoint, args);
   }
 
   async write<Args, Result>(
@@ -107,6 +123,7 @@ class RemoteBackend implements ClientBackend {
         throw noKnownServers();
       }
       hold.beginAttempt();
+      this.#calls.add();
       const waitMs = Math.max(0, endMs - env.clock.monotonicMs());
       try {
         return await this.#send(server.address, { ...request, waitMs }, signal);
@@ -131,6 +148,7 @@ class RemoteBackend implements ClientBackend {
 
   #onServerFailed(address: string, method: string, error: ConsulError): void {
     this.#servers.failed(address);
+    this.#failures.add();
     this.#o.log.error('RPC failed to server', { method, server: address, error: error.message });
   }
 

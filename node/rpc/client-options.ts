@@ -2,6 +2,7 @@
 
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
 import type { Backend } from './backend.ts';
 import type { MemberView } from './server-members.ts';
 
@@ -12,6 +13,8 @@ export interface ClientBackendOptions {
   readonly env: Env;
   /** `agent.client`. */
   readonly log: Logger;
+  /** Where requests to servers are counted. */
+  readonly metrics?: Metrics;
   /** How long a request waits for a server or a leader; default 7000. */
   readonly rpcHoldTimeoutMs?: number;
 }
@@ -23,4 +26,6 @@ export interface ClientBackend extends Backend {
   stop(): void;
   /** Servers known now: `known_servers` of `info`. */
   knownServers(): number;
+  /** `host:port` of the RPC listeners of the live servers, the one in use first. */
+  serverAddresses(): readonly string[];
 }

@@ -7,7 +7,7 @@
 export const PREFACE = Buffer.from([0x50, 0x43, 0x4e, 0x01]);
 
 /** The byte after the preface. */
-export const STREAM_KIND = { rpc: 1, raft: 2 } as const;
+export const STREAM_KIND = { rpc: 1, raft: 2, snapshot: 3 } as const;
 export type StreamKind = keyof typeof STREAM_KIND;
 
 export const FRAME_TYPE = {

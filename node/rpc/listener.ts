@@ -18,6 +18,8 @@ export interface RpcListenerOptions {
    * the preface has been put back.
    */
   readonly onRaftStream: (socket: Socket) => void;
+  /** As `onRaftStream`, for a snapshot that is saved or restored. */
+  readonly onSnapshotStream?: (socket: Socket) => void;
   /** Per source address; default 100 (limits.rpc_max_conns_per_client). */
   readonly maxConnectionsPerClient?: number;
   /** Default 5000 (limits.rpc_handshake_timeout). */
@@ -91,6 +93,15 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
         socket.pause();
         if (rest.length > 0) socket.unshift(rest);
         options.onRaftStream(socket);
+        return;
+      case STREAM_KIND.snapshot:
+        if (options.onSnapshotStream === undefined) {
+          socket.destroy();
+          return;
+        }
+        socket.pause();
+        if (rest.length > 0) socket.unshift(rest);
+        options.onSnapshotStream(socket);
         return;
       default:
         socket.destroy();

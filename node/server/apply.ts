@@ -1,14 +1,16 @@
 /** What each command of the log does to the store. Pure: nothing but the command, its index and the state decides. */
 
+import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
+import type { ConfigEntryDefinition } from '../../shared/types/config-entry.ts';
 import type { PreparedQueryDefinition } from '../../shared/types/prepared-query.ts';
 import type { TxnOp } from '../../shared/types/txn.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../shared/types/v1.ts';
 import type { KvApplyArgs } from '../rpc/endpoints.ts';
-import type { AutopilotSettings } from '../state/autopilot.ts';
 import { setAutopilotConfig } from '../state/autopilot.ts';
 import { deregister, register } from '../state/catalog-writes.ts';
 import type { Change } from '../state/change.ts';
 import { Refusal } from '../state/change.ts';
+import { deleteConfigEntry, setConfigEntry } from '../state/config-entries.ts';
 import type { CoordinateUpdate } from '../state/coordinates.ts';
 import { updateCoordinates } from '../state/coordinates.ts';
 import {
@@ -28,6 +30,7 @@ import { createSession, endSession } from '../state/sessions.ts';
 import type { Store } from '../state/store.ts';
 import { applyTransaction } from '../state/txn.ts';
 import type { Command } from './handlers.ts';
+import { RESTORE_STEPS } from './restore-commands.ts';
 
 /** What `apply` returns for a command that the state refuses. Plain data, the same on every server. */
 export interface Refused {
@@ -45,13 +48,15 @@ export function isRefused(applied: unknown): applied is Refused {
 export function applyCommand(store: Store, command: Command, index: number): unknown {
   const nowMs = typeof command.nowMs === 'number' ? command.nowMs : 0;
   const applier = APPLIERS.get(command.type);
-  if (applier === undefined) {
-    throw new Error(
-      `log command of unknown type "${command.type}" at index ${index}: this server needs a newer release`,
-    );
-  }
-  const run = applier.isAtomic ? store.change : store.transact;
+  const step = applier === undefined ? RESTORE_STEPS.get(command.type) : undefined;
   try {
+    if (step !== undefined) return step(store, command, index);
+    if (applier === undefined) {
+      throw new Error(
+        `log command of unknown type "${command.type}" at index ${index}: this server needs a newer release`,
+      );
+    }
+    const run = applier.isAtomic ? store.change : store.transact;
     return run.call(store, index, nowMs, (change) => applier.apply(change, command));
   } catch (thrown) {
     if (thrown instanceof Refusal) return { refused: thrown.message } satisfies Refused;
@@ -118,6 +123,19 @@ const APPLIERS: ReadonlyMap<string, Applier> = new Map<string, Applier>([
     atomic((change, { id }) => {
       deleteQuery(change, id as string);
       return id;
+    }),
+  ],
+  [
+    'config-entry-set',
+    atomic((change, { entry, ifModifyIndex }) =>
+      setConfigEntry(change, entry as ConfigEntryDefinition, ifModifyIndex as number | bigint | undefined),
+    ),
+  ],
+  [
+    'config-entry-delete',
+    atomic((change, { kind, name }) => {
+      deleteConfigEntry(change, kind as string, name as string);
+      return true;
     }),
   ],
   [

@@ -4,6 +4,7 @@
  */
 
 import { badRequest } from '../../shared/errors.ts';
+import { configEntryApply } from '../rpc/config-endpoints.ts';
 import {
   catalogDeregister,
   catalogRegister,
@@ -12,6 +13,7 @@ import {
   sessionCreate,
   sessionDestroy,
 } from '../rpc/endpoints.ts';
+import { operatorAutopilotSet } from '../rpc/operator-endpoints.ts';
 import { preparedQueryApply } from '../rpc/query-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
 
@@ -131,6 +133,12 @@ const QUERY_CHANGES: readonly Check[] = [
   object({ op: is('delete'), id: text }),
 ];
 
+const CONFIG_ENTRY_CHANGES: readonly Check[] = [
+  object({ op: is('upsert'), entry: object({ Kind: text, Name: text }) }),
+  object({ op: is('cas'), entry: object({ Kind: text, Name: text }), index: uint64 }),
+  object({ op: is('delete'), kind: text, name: text }),
+];
+
 const SHAPES: ReadonlyMap<string, Check> = new Map([
   [
     catalogRegister.name,
@@ -167,7 +175,24 @@ const SHAPES: ReadonlyMap<string, Check> = new Map([
   ],
   [sessionDestroy.name, object({ id: text })],
   [preparedQueryApply.name, (args) => QUERY_CHANGES.some((check) => check(args))],
+  [configEntryApply.name, (args) => CONFIG_ENTRY_CHANGES.some((check) => check(args))],
   [txnApply.name, object({ ops: listOf((op) => TXN_OPS.some((check) => check(op))) })],
+  [
+    operatorAutopilotSet.name,
+    object({
+      settings: object({
+        CleanupDeadServers: flag,
+        LastContactThreshold: amount,
+        MaxTrailingLogs: amount,
+        MinQuorum: amount,
+        ServerStabilizationTime: amount,
+        RedundancyZoneTag: text,
+        DisableUpgradeMigration: flag,
+        UpgradeVersionTag: text,
+      }),
+      cas: optional(uint64),
+    }),
+  ],
   [
     coordinateUpdate.name,
     object({

@@ -1,8 +1,8 @@
 /** The commands of the replicated log: their constructors, and their form as bytes. */
 
 import { Packr } from 'msgpackr';
+import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { Coordinate } from '../../shared/types/v1.ts';
-import type { AutopilotSettings } from '../state/autopilot.ts';
 import type { Command } from './handlers.ts';
 
 /**

@@ -4,7 +4,24 @@ import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { randomInt } from '../../shared/env.ts';
 import type { SeededRandom } from '../../shared/simulated-env.ts';
+import { DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
+import type { TxnOp } from '../../shared/types/txn.ts';
 import type { LogIndex, Term } from '../raft/types.ts';
+import {
+  type ConfigEntryApplyArgs,
+  catalogGatewayServices,
+  configEntryApply,
+  configEntryGet,
+  configEntryList,
+  internalGatewayServiceSummary,
+} from '../rpc/config-endpoints.ts';
+import {
+  catalogServiceAtAddress,
+  internalNodeDump,
+  internalNodeInfo,
+  internalServiceDump,
+  internalServiceSummary,
+} from '../rpc/dump-endpoints.ts';
 import type { ReadEndpoint } from '../rpc/endpoint.ts';
 import {
   catalogDeregister,
@@ -29,7 +46,8 @@ import {
   sessionList,
   sessionNodeSessions,
 } from '../rpc/endpoints.ts';
-import { DEFAULT_AUTOPILOT } from '../state/autopilot.ts';
+import { preparedQueryApply, preparedQueryList, type QueryApplyArgs } from '../rpc/query-endpoints.ts';
+import { txnApply } from '../rpc/txn-endpoints.ts';
 import { createStore } from '../state/store.ts';
 import {
   encodeCommand,
@@ -43,10 +61,16 @@ import {
   deregistration,
   healthArgs,
   kvWrite,
+  NO_TEMPLATE,
+  preparedQuery,
   registration,
   service,
   serviceArgs,
   sessionArgs,
+  txnCheck,
+  txnKv,
+  txnNode,
+  txnService,
 } from './endpoints/samples.ts';
 import { createStateMachine } from './fsm.ts';
 
@@ -99,6 +123,16 @@ const QUESTIONS: readonly Question[] = [
   ]),
   question(sessionList, {}),
   question(coordinateListNodes, {}),
+  question(internalServiceDump, { filter: '' }),
+  question(internalServiceSummary, { filter: 'Service.Service == web' }),
+  question(internalNodeDump, { filter: '' }),
+  question(internalNodeInfo, { node: 'n1' }),
+  question(catalogServiceAtAddress, { address: '10.1.0.1' }),
+  question(preparedQueryList, {}),
+  question(configEntryList, { kind: 'terminating-gateway' }),
+  question(configEntryGet, { kind: 'service-defaults', name: 'web' }),
+  question(catalogGatewayServices, { gateway: 'gw' }),
+  question(internalGatewayServiceSummary, { gateway: 'gw' }),
 ];
 
 /** One random command, with the mix and the small world that make things collide. */
@@ -143,6 +177,11 @@ function step(harness: Harness): void {
           },
         ]),
       ),
+    () => harness.write(txnApply, { ops: randomTxn(harness, session) }),
+    () => harness.write(txnApply, { ops: randomTxn(harness, session) }),
+    () => harness.refusal(preparedQueryApply, randomQueryChange(harness, session)),
+    () => harness.refusal(preparedQueryApply, randomQueryChange(harness, session)),
+    () => harness.write(configEntryApply, randomConfigChange(random)),
     () => harness.apply(setAutopilotCommand({ ...DEFAULT_AUTOPILOT, MinQuorum: randomInt(random, 5) })),
   ];
   pick(kinds)();
@@ -162,6 +201,7 @@ function randomRegistration(random: SeededRandom) {
         Tags: pick([null, ['t1'], ['t1', 'T2', 't1']]),
         Port: randomInt(random, 3),
         Meta: pick([null, { 'bad key': 'x' }, { version: '1' }]),
+        Address: pick(['', '10.1.0.1']),
         Connect: pick([{}, { Native: true }]),
       }),
       service('s3', 'proxy', {
@@ -203,6 +243,64 @@ function randomKvWrite(harness: Harness, session: string) {
     index: pick([current, current, 0, 1]),
     session,
   });
+}
+
+/** Operations on keys and on the catalog; about every second transaction has one that fails. */
+function randomTxn(harness: Harness, session: string): TxnOp[] {
+  const { random } = harness.env;
+  const pick = <T>(items: readonly T[]): T => items[randomInt(random, items.length)] as T;
+  const verb = () => pick(['set', 'set', 'set', 'cas', 'delete', 'delete-cas', 'get']);
+  return Array.from({ length: 1 + randomInt(random, 4) }, (): TxnOp => {
+    const write = randomKvWrite(harness, session);
+    const request = randomRegistration(random);
+    const [check] = request.Checks ?? [];
+    switch (randomInt(random, 6)) {
+      case 0:
+        return txnNode(verb(), request.Node, { Address: request.Address });
+      case 1:
+        if (request.Service !== null) return txnService(verb(), request.Node, request.Service);
+        return txnKv('get', write.key);
+      case 2:
+        if (check !== undefined) return txnCheck(verb(), { ...check, Node: request.Node });
+        return txnKv('check-not-exists', write.key);
+      default:
+        return { ...txnKv(write.verb, write.key), ...write, index: String(write.index) };
+    }
+  });
+}
+
+function randomQueryChange(harness: Harness, session: string): QueryApplyArgs {
+  const { random } = harness.env;
+  const pick = <T>(items: readonly T[]): T => items[randomInt(random, items.length)] as T;
+  const known = harness.value(preparedQueryList, {});
+  const id = known.length === 0 ? '' : pick(known).ID;
+  if (id !== '' && randomInt(random, 4) === 0) return { op: 'delete', id };
+  const query = preparedQuery(pick(['q1', 'Q1', 'q2', 'geo-', '']), {
+    Session: pick(['', session]),
+    Template: pick([NO_TEMPLATE, { Type: 'name_prefix_match', Regexp: '(.*)', RemoveEmptyTags: false }]),
+  });
+  return id !== '' && randomInt(random, 2) === 0
+    ? { op: 'update', query: { ...query, ID: id } }
+    : { op: 'create', query };
+}
+
+function randomConfigChange(random: SeededRandom): ConfigEntryApplyArgs {
+  const pick = <T>(items: readonly T[]): T => items[randomInt(random, items.length)] as T;
+  const [kind, name] = pick([
+    ['terminating-gateway', 'gw'],
+    ['terminating-gateway', 'GW'],
+    ['service-defaults', 'web'],
+  ] as const);
+  const entry = {
+    Kind: kind,
+    Name: name,
+    Services: pick([null, [{ Name: 'web', SNI: 'x' }], [{ Name: '*' }]]),
+  };
+  return pick([
+    { op: 'upsert', entry },
+    { op: 'cas', entry, index: 0 },
+    { op: 'delete', kind, name },
+  ] as const);
 }
 
 const answersOf = (harness: Harness) =>

@@ -6,9 +6,12 @@ import type { Logger } from '../../shared/log.ts';
 import type { GossipEvent, GossipMember, GossipPool } from '../gossip/types.ts';
 import type { RaftNode } from '../raft/types.ts';
 import { sessionList } from '../rpc/endpoints.ts';
+import { serverMember } from '../rpc/server-members.ts';
 import type { CatalogReconciler, LocalState } from './catalog-reconciler.ts';
+import type { DeadServers } from './dead-servers.ts';
 import type { Leadership } from './leadership.ts';
 import type { RaftMembership } from './raft-membership.ts';
+import type { ServerHealthMonitor } from './server-health.ts';
 import type { SessionTimers } from './session-timers.ts';
 import type { TombstoneReaper } from './tombstone-reaper.ts';
 
@@ -28,6 +31,10 @@ export interface LeaderDutiesOptions {
   readonly membership: RaftMembership;
   readonly sessions: SessionTimers;
   readonly tombstones: TombstoneReaper;
+  readonly health: ServerHealthMonitor;
+  readonly deadServers: DeadServers;
+  /** Puts in order what an earlier leader left: settings that nobody has stored, a restore that was cut short. */
+  readonly settle: () => Promise<void>;
   readonly env: Env;
   readonly log: Logger;
   readonly reconcileIntervalMs: number;
@@ -57,6 +64,8 @@ export class LeaderDuties {
     this.#startSessions();
     this.#o.tombstones.start();
     this.#o.membership.start();
+    this.#o.health.start();
+    this.#o.deadServers.start();
     this.#unsubscribe = this.#o.lan.subscribe((event) => this.#onGossip(event));
     this.#o.leadership.markReady();
     this.#reconcileAll();
@@ -65,6 +74,17 @@ export class LeaderDuties {
     } catch (error) {
       log.error('failed to broadcast new leader event', { error: toConsulError(error).message });
     }
+    await this.#o.settle();
+  }
+
+  /** A user's snapshot has replaced the state: its sessions begin anew, and its catalog may know other members. */
+  stateReplaced(): void {
+    if (this.#isStopped || !this.#o.leadership.isReady) return;
+    this.#o.sessions.forgetAll();
+    this.#startSessions();
+    this.#o.tombstones.noteDeletion();
+    this.#needsFull = true;
+    void this.#work();
   }
 
   stop(): void {
@@ -76,6 +96,8 @@ export class LeaderDuties {
     this.#o.sessions.stop();
     this.#o.tombstones.stop();
     this.#o.membership.stop();
+    this.#o.health.stop();
+    this.#o.deadServers.stop();
     this.#o.log.info('cluster leadership lost');
   }
 
@@ -106,6 +128,9 @@ export class LeaderDuties {
       else this.#needsFull = true;
     }
     void this.#work();
+    // A server that has come may be there for one that has gone.
+    if (event.kind === 'member-join' && event.members.some((member) => serverMember(member) !== undefined))
+      void this.#o.deadServers.check();
   }
 
   #reconcileAll(): void {

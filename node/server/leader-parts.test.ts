@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../shared/log.ts';
 import { type SimulatedEnv, simulatedEnv } from '../../shared/simulated-env.ts';
+import { DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
 import type { LogIndex, NodeId, Term } from '../raft/types.ts';
 import type { ServerMember } from '../rpc/server-members.ts';
 import { serverMember } from '../rpc/server-members.ts';
@@ -139,7 +140,7 @@ describe('RaftMembership', () => {
       ownId: 'id-n1',
       env,
       log: silentLogger,
-      stabilizationMs: 10_000,
+      settings: () => DEFAULT_AUTOPILOT,
       servers: () => servers,
     });
   });

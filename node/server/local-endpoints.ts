@@ -23,9 +23,11 @@ export interface LiveRead {
   read(): unknown;
 }
 
-/** A write that only a leader can do and that does not go through a write handler. */
-export interface LeaderOperation {
+/** A write that does not go through the log as one command. */
+export interface ServerOperation {
   readonly name: string;
+  /** False: carried out by whichever server is asked, leader or not. */
+  readonly needsLeader: boolean;
   /** @throws ConsulError, also by rejection */
   run(args: unknown): Promise<unknown>;
 }
@@ -69,11 +71,16 @@ export function createLiveReads(options: LocalEndpointsOptions): readonly LiveRe
   ];
 }
 
-export function createLeaderOperations(options: LocalEndpointsOptions): readonly LeaderOperation[] {
+export function createServerOperations(options: LocalEndpointsOptions): readonly ServerOperation[] {
   return [
-    { name: sessionRenew.name, run: async (args) => options.renewSession(textArgument(args, 'id')) },
+    {
+      name: sessionRenew.name,
+      needsLeader: true,
+      run: async (args) => options.renewSession(textArgument(args, 'id')),
+    },
     {
       name: operatorRaftRemovePeer.name,
+      needsLeader: true,
       run: (args) => removePeer(options.raft, textArgument(args, 'id'), textArgument(args, 'address')),
     },
   ];

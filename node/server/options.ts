@@ -2,9 +2,14 @@
 
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
+import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { GossipPool } from '../gossip/types.ts';
+import { raftTiming } from '../raft/raft-node.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { Backend } from '../rpc/backend.ts';
+import type { SnapshotAccess } from '../rpc/snapshots.ts';
+import type { ServerPool } from './operator-operations.ts';
 
 /** Unset ones take Raft's defaults (see raft/driver/options). */
 export interface RaftSettings {
@@ -15,6 +20,13 @@ export interface RaftSettings {
   readonly snapshotIntervalMs?: number;
   readonly snapshotThreshold?: number;
   readonly trailingLogs?: number;
+}
+
+const DEFAULT_RAFT_MULTIPLIER = 5;
+
+/** What Raft's timings amount to, milliseconds. */
+export function raftTimingOf({ raft }: Pick<ServerOptions, 'raft'>): NonNullable<RaftSettings['timing']> {
+  return raft?.timing ?? raftTiming(raft?.multiplier ?? DEFAULT_RAFT_MULTIPLIER);
 }
 
 export interface ServerOptions {
@@ -38,7 +50,7 @@ export interface ServerOptions {
   readonly bootstrapExpect: number;
   readonly raft?: RaftSettings;
   /** Created by the agent, started and joined by the agent; the server only listens and fires events. */
-  readonly lan: GossipPool;
+  readonly lan: ServerPool;
   readonly wan: GossipPool | undefined;
   readonly env: Env;
   /** `agent.server`. */
@@ -49,8 +61,10 @@ export interface ServerOptions {
   readonly sessionTtlMinMs?: number;
   /** Full reconciliation of members with the catalog; default 60 000. */
   readonly reconcileIntervalMs?: number;
-  /** How long a new server must have been caught up before it becomes a voter; default 10 000. */
-  readonly serverStabilizationMs?: number;
+  /** Where this server counts what it does. */
+  readonly metrics?: Metrics;
+  /** Stored by the first leader; from then on the stored ones count. Default: Consul's. */
+  readonly autopilot?: AutopilotSettings;
   /** Wait after a graceful leave, so that requests under way can finish; default 5000. */
   readonly leaveDrainMs?: number;
   /** Called once when Raft's storage or an invariant failed; the process must stop. */
@@ -65,7 +79,7 @@ export interface ServerStats {
   readonly raft: StatsSection;
 }
 
-export interface Server extends Backend {
+export interface Server extends Backend, SnapshotAccess {
   /** Binds the RPC port, opens Raft, starts the duties. Rejects with the system's error when the port is taken. */
   start(): Promise<void>;
   /** Ends everything without telling anyone; the pools stay open. Idempotent. */

@@ -1,14 +1,14 @@
 /** Keeps Raft's configuration in step with the servers that gossip shows. Used by the leader only. */
 
+import { NS_PER_MS } from '../../shared/durations.ts';
 import type { Env, Timer } from '../../shared/env.ts';
 import { toConsulError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { MembershipChange, NodeId, RaftNode, RaftPeer } from '../raft/types.ts';
 import type { ServerMember } from '../rpc/server-members.ts';
 
 const PROMOTION_CHECK_MS = 1000;
-/** A learner further behind than that is not caught up (autopilot: max_trailing_logs). */
-const MAX_TRAILING_LOGS = 250;
 /** A learner that was silent for longer is not stable. */
 const MAX_SILENCE_MS = 2000;
 
@@ -17,8 +17,8 @@ export interface RaftMembershipOptions {
   readonly ownId: string;
   readonly env: Env;
   readonly log: Logger;
-  /** How long a learner must have been caught up before it gets a vote. */
-  readonly stabilizationMs: number;
+  /** How far behind a learner may be to count as caught up, and for how long it must be before it gets a vote. */
+  readonly settings: () => Pick<AutopilotSettings, 'MaxTrailingLogs' | 'ServerStabilizationTime'>;
   /** Servers of the own datacenter by gossip. */
   readonly servers: () => readonly ServerMember[];
 }
@@ -102,7 +102,8 @@ export class RaftMembership {
   }
 
   #stableLearners(): readonly RaftPeer[] {
-    const { env, raft, stabilizationMs } = this.#o;
+    const { env, raft } = this.#o;
+    const { MaxTrailingLogs, ServerStabilizationTime } = this.#o.settings();
     const nowMs = env.clock.monotonicMs();
     const status = raft.status();
     const servers = new Map(this.#o.servers().map((server) => [server.id, server]));
@@ -115,7 +116,7 @@ export class RaftMembership {
         server?.status === 'alive' &&
         !server.isNonVoter &&
         progress !== undefined &&
-        progress.matchIndex + MAX_TRAILING_LOGS >= status.lastLogIndex &&
+        progress.matchIndex + MaxTrailingLogs >= status.lastLogIndex &&
         progress.lastContactMs <= MAX_SILENCE_MS;
       if (!isCaughtUp) {
         this.#caughtUpSinceMs.delete(peer.id);
@@ -123,7 +124,7 @@ export class RaftMembership {
       }
       const sinceMs = this.#caughtUpSinceMs.get(peer.id) ?? nowMs;
       this.#caughtUpSinceMs.set(peer.id, sinceMs);
-      if (nowMs - sinceMs >= stabilizationMs) stable.push(peer);
+      if (nowMs - sinceMs >= ServerStabilizationTime / NS_PER_MS) stable.push(peer);
     }
     return stable;
   }

@@ -16,6 +16,7 @@ import type { AnyReadHandler } from './handlers.ts';
 import { type Leadership, notLeader } from './leadership.ts';
 import type { LiveRead } from './local-endpoints.ts';
 import type { QueryEngine } from './query-engine.ts';
+import type { ServerMetrics } from './server-metrics.ts';
 
 export interface ReadPathOptions {
   readonly datacenter: string;
@@ -28,6 +29,7 @@ export interface ReadPathOptions {
   readonly pool: ConnectionPool;
   readonly env: Env;
   readonly holdMs: number;
+  readonly metrics?: ServerMetrics | undefined;
 }
 
 export type ReadKind = 'read' | 'json';
@@ -104,13 +106,21 @@ export class ReadPath {
 
   /** @throws ConsulError `not-leader` when this server does not lead or stops leading while it waits */
   async #asLeader(call: ReadCall, waitMs: number): Promise<ReadRpcReply> {
-    const { leadership, raft } = this.#o;
+    const { leadership } = this.#o;
     if (!leadership.isLeader) throw notLeader();
-    if (call.consistency === 'consistent' || !leadership.canReadUnderLease()) await raft.readBarrier();
+    if (call.consistency === 'consistent' || !leadership.canReadUnderLease()) await this.#barrier();
     const live = this.#o.liveReads.get(call.name);
     if (live !== undefined) return liveReply(live, call, leaderMeta(LIVE_INDEX));
     const answer = await this.#evaluate(call, waitMs, true);
     return replyOf(call, answer, leaderMeta(answer.index));
+  }
+
+  async #barrier(): Promise<void> {
+    const { env, metrics, raft } = this.#o;
+    const startMs = env.clock.monotonicMs();
+    await raft.readBarrier();
+    metrics?.barrier.add();
+    metrics?.consistentRead.add(env.clock.monotonicMs() - startMs);
   }
 
   async #evaluate(call: ReadCall, waitMs: number, needsLeader: boolean): Promise<Answer> {

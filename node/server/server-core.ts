@@ -1,8 +1,10 @@
 /** A server's parts put together: state, Raft, reads and writes, and the duties of a leader. Knows no sockets. */
 
-import { ConsulError } from '../../shared/errors.ts';
+import { ConsulError, toConsulError } from '../../shared/errors.ts';
+import type { Metrics } from '../../shared/metrics.ts';
+import { type AutopilotSettings, DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
 import type { Session } from '../../shared/types/v1.ts';
-import type { RaftEvent, RaftNode, StateMachine } from '../raft/types.ts';
+import type { RaftEvent, RaftNode, RaftRole, StateMachine } from '../raft/types.ts';
 import type { ConnectionPool } from '../rpc/connection-pool.ts';
 import {
   catalogDeregister,
@@ -13,27 +15,40 @@ import {
   sessionGet,
 } from '../rpc/endpoints.ts';
 import { DEFAULT_HOLD_MS } from '../rpc/hold.ts';
+import { operatorServerHealth } from '../rpc/operator-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
+import { autopilotConfig } from '../state/autopilot.ts';
 import type { Store } from '../state/store.ts';
 import { CatalogReconciler, type LocalState } from './catalog-reconciler.ts';
-import { destroySessionCommand, encodeCommand, reapTombstonesCommand } from './commands.ts';
+import {
+  destroySessionCommand,
+  encodeCommand,
+  reapTombstonesCommand,
+  setAutopilotCommand,
+} from './commands.ts';
 import { Datacenters } from './datacenters.ts';
+import { DeadServers } from './dead-servers.ts';
 import type { AnyReadHandler, AnyWriteHandler, HandlerContext } from './handlers.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { Leadership } from './leadership.ts';
-import { createLeaderOperations, createLiveReads } from './local-endpoints.ts';
-import type { ServerOptions } from './options.ts';
+import { createLiveReads, createServerOperations } from './local-endpoints.ts';
+import { createOperatorOperations, createOperatorReads } from './operator-operations.ts';
+import { raftTimingOf, type ServerOptions } from './options.ts';
 import { QueryEngine } from './query-engine.ts';
 import { RaftMembership } from './raft-membership.ts';
 import { ReadPath } from './read-path.ts';
+import { ServerHealthMonitor } from './server-health.ts';
+import type { ServerMetrics } from './server-metrics.ts';
 import { SessionTimers } from './session-timers.ts';
+import { RestoreRun } from './snapshot/restore-run.ts';
+import { SnapshotPath } from './snapshot/snapshot-path.ts';
 import { readState, watchedStateMachine } from './state-access.ts';
 import { TombstoneReaper } from './tombstone-reaper.ts';
 import { WritePath } from './write-path.ts';
 
 const SESSION_TTL_MIN_MS = 10_000;
 const RECONCILE_INTERVAL_MS = 60_000;
-const STABILIZATION_MS = 10_000;
+const NO_HEALTH = { Healthy: false, FailureTolerance: 0, Servers: [] };
 
 export interface CoreParts {
   readonly store: Store;
@@ -41,6 +56,9 @@ export interface CoreParts {
   readonly readHandlers: readonly AnyReadHandler[];
   readonly writeHandlers: readonly AnyWriteHandler[];
   readonly pool: ConnectionPool;
+  readonly metrics: ServerMetrics;
+  /** For what is only known by looking. */
+  readonly registry: Metrics;
   /** Makes the Raft node over the given state machine. */
   readonly createRaft: (machine: StateMachine) => RaftNode;
 }
@@ -53,6 +71,10 @@ export class ServerCore {
   readonly reads: ReadPath;
   readonly writes: WritePath;
   readonly datacenters: Datacenters;
+  readonly snapshots: SnapshotPath;
+  readonly #store: Store;
+  readonly #metrics: ServerMetrics;
+  readonly #restoreRun: RestoreRun;
   readonly #options: ServerOptions;
   readonly #readHandlers: ReadonlyMap<string, AnyReadHandler>;
   readonly #sessionTtlMinMs: number;
@@ -60,8 +82,10 @@ export class ServerCore {
   readonly #unsubscribe: () => void;
   #duties: LeaderDuties | undefined;
   #dutiesTerm = -1;
+  #role: RaftRole | undefined;
   #sessions: SessionTimers | undefined;
   #tombstones: TombstoneReaper | undefined;
+  #health: ServerHealthMonitor | undefined;
 
   constructor(options: ServerOptions, parts: CoreParts) {
     const { datacenter, env, nodeName } = options;
@@ -77,7 +101,11 @@ export class ServerCore {
       (handler, args) => handler.query(store, args as never, context),
       env,
     );
-    this.raft = parts.createRaft(watchedStateMachine(parts.machine, this.engine));
+    this.#store = store;
+    this.#metrics = parts.metrics;
+    this.raft = parts.createRaft(
+      watchedStateMachine(parts.machine, this.engine, store, () => this.#duties?.stateReplaced()),
+    );
     this.leadership = new Leadership(this.raft, env);
     this.datacenters = new Datacenters(datacenter, options.lan, options.wan, env);
     const local = {
@@ -86,10 +114,19 @@ export class ServerCore {
       datacenters: () => this.datacenters.names(),
       renewSession: (id: string) => this.#renewSession(id),
     };
-    const liveReads = new Map(createLiveReads(local).map((read) => [read.name, read]));
+    const operator = { datacenter, raft: this.raft, lan: options.lan, wan: options.wan };
+    const health = { name: operatorServerHealth.name, needsLeader: true, isPerDatacenter: true };
+    const liveReads = new Map(
+      [
+        ...createLiveReads(local),
+        ...createOperatorReads(operator),
+        { ...health, read: () => this.#health?.report() ?? NO_HEALTH },
+      ].map((read) => [read.name, read]),
+    );
+    const operations = [...createServerOperations(local), ...createOperatorOperations(operator)];
     // What this server answers by itself is never taken from the state.
     this.#readHandlers = byName(parts.readHandlers.filter(({ endpoint }) => !liveReads.has(endpoint.name)));
-    const shared = { datacenter, pool, env, holdMs, raft: this.raft };
+    const shared = { datacenter, pool, env, holdMs, raft: this.raft, metrics: parts.metrics };
     const { datacenters, engine, leadership } = this;
     this.reads = new ReadPath({
       ...shared,
@@ -106,10 +143,23 @@ export class ServerCore {
       leadership,
       datacenters,
       handlers: byName(parts.writeHandlers),
-      operations: new Map(createLeaderOperations(local).map((operation) => [operation.name, operation])),
+      operations: new Map(operations.map((operation) => [operation.name, operation])),
       encode: encodeCommand,
       onApplied: (name, args, result) => this.#onApplied(name, args, result),
     });
+    this.#restoreRun = new RestoreRun({
+      env,
+      log: options.log.named('snapshot'),
+      propose: (command) => this.writes.propose(command),
+    });
+    this.snapshots = new SnapshotPath({
+      ...shared,
+      store,
+      leadership,
+      datacenters,
+      restoreRun: this.#restoreRun,
+    });
+    this.#collectGauges(parts.registry);
     this.#unsubscribe = this.raft.subscribe((event) => this.#onRaft(event));
   }
 
@@ -118,6 +168,33 @@ export class ServerCore {
     this.#endDuties();
     this.leadership.close();
     this.engine.close();
+  }
+
+  #collectGauges(registry: Metrics): void {
+    const gauge = (name: string) => registry.gauge(name);
+    const [applied, last] = [gauge('raft.applied_index'), gauge('raft.last_index')];
+    const [blocking, sessions] = [gauge('rpc.queries_blocking'), gauge('session_ttl.active')];
+    const [healthy, tolerance] = [gauge('autopilot.healthy'), gauge('autopilot.failure_tolerance')];
+    const [nodes, instances] = [gauge('state.nodes'), gauge('state.service_instances')];
+    const [servers, clients] = [gauge('members.servers'), gauge('members.clients')];
+    registry.onCollect(() => {
+      const status = this.raft.status();
+      applied.set(status.appliedIndex);
+      last.set(status.lastLogIndex);
+      blocking.set(this.engine.waiting);
+      const { tables } = this.#store;
+      nodes.set(tables.nodes.size);
+      instances.set(tables.instances.size);
+      const alive = this.#options.lan.members().filter((member) => member.status === 'alive');
+      const isServer = alive.filter((member) => member.tags.role === 'consul').length;
+      servers.set(isServer);
+      clients.set(alive.length - isServer);
+      if (this.#health === undefined) return;
+      const report = this.#health.report();
+      healthy.set(report.Healthy ? 1 : 0);
+      tolerance.set(report.FailureTolerance);
+      sessions.set(this.#sessions?.size ?? 0);
+    });
   }
 
   #onRaft(event: RaftEvent): void {
@@ -136,6 +213,8 @@ export class ServerCore {
 
   #onLeadership(event: Extract<RaftEvent, { kind: 'leadership' }>): void {
     const before = this.leadership.leaderAddress;
+    if (event.role !== this.#role) this.#metrics.roles[event.role].add();
+    this.#role = event.role;
     const hasLost = this.leadership.update(event);
     // A deposed leader that hangs would keep those waiting whose requests it has.
     if (before !== '' && before !== this.leadership.leaderAddress) this.#pool.probe(before);
@@ -152,6 +231,7 @@ export class ServerCore {
     this.#duties = undefined;
     this.#sessions = undefined;
     this.#tombstones = undefined;
+    this.#health = undefined;
   }
 
   #createDuties(): LeaderDuties {
@@ -163,8 +243,27 @@ export class ServerCore {
       ownId: nodeId,
       env,
       log,
-      stabilizationMs: this.#options.serverStabilizationMs ?? STABILIZATION_MS,
+      settings: () => this.#autopilot(),
       servers: () => this.datacenters.localServers(),
+    });
+    const health = new ServerHealthMonitor({
+      raft,
+      ownId: nodeId,
+      env,
+      settings: () => this.#autopilot(),
+      servers: () => this.datacenters.localServers(),
+      heartbeatMs: raftTimingOf(this.#options).heartbeatMs,
+    });
+    const deadServers = new DeadServers({
+      raft,
+      ownId: nodeId,
+      datacenter,
+      env,
+      log: log.named('autopilot'),
+      settings: () => this.#autopilot(),
+      members: () => lan.members(),
+      forceLeave: (name) => this.#forceLeave(name),
+      removePeer: (id) => membership.remove(id),
     });
     const sessions = new SessionTimers({
       env,
@@ -175,11 +274,12 @@ export class ServerCore {
     });
     const tombstones = new TombstoneReaper({
       env,
-      appliedIndex: () => raft.status().appliedIndex,
+      appliedIndex: () => raft.status().appliedIndex + this.#store.indexOffset,
       reap: (upToIndex) => this.#reapTombstones(upToIndex),
     });
     this.#sessions = sessions;
     this.#tombstones = tombstones;
+    this.#health = health;
     const reconciler = new CatalogReconciler({
       datacenter,
       ownName: nodeName,
@@ -198,10 +298,39 @@ export class ServerCore {
       membership,
       sessions,
       tombstones,
+      health,
+      deadServers,
+      settle: () => this.#settle(),
       env,
       log,
       reconcileIntervalMs,
     });
+  }
+
+  /** The stored settings; before any are, those that this server would store. */
+  #autopilot(): AutopilotSettings {
+    return autopilotConfig(this.#store.tables).value ?? this.#options.autopilot ?? DEFAULT_AUTOPILOT;
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      const leftover = this.#store.pendingRestore;
+      if (leftover !== undefined) await this.#restoreRun.dropLeftover(leftover);
+      if (autopilotConfig(this.#store.tables).value === undefined)
+        await this.writes.propose(setAutopilotCommand(this.#autopilot(), 0));
+    } catch (error) {
+      this.#options.log.error('failed to initialize autopilot config', {
+        error: toConsulError(error).message,
+      });
+    }
+  }
+
+  async #forceLeave(name: string): Promise<void> {
+    const { datacenter, lan, wan } = this.#options;
+    await lan.forceLeave(name, false);
+    const wanName = `${name}.${datacenter}`;
+    if (wan?.members().some((member) => member.name === wanName && member.status === 'failed'))
+      await wan.forceLeave(wanName, false);
   }
 
   #localState(): LocalState {

@@ -2,8 +2,9 @@
 
 import { join } from 'node:path';
 import { ConsulError, toConsulError } from '../../shared/errors.ts';
+import { Metrics } from '../../shared/metrics.ts';
 import type { GossipEvent } from '../gossip/types.ts';
-import { createRaftNode, raftTiming } from '../raft/raft-node.ts';
+import { createRaftNode } from '../raft/raft-node.ts';
 import type { NodeId, RaftNode, StateMachine } from '../raft/types.ts';
 import type { CallOptions, JsonReply, ReadOptions, ReadReply } from '../rpc/backend.ts';
 import { ConnectionPool } from '../rpc/connection-pool.ts';
@@ -12,20 +13,21 @@ import { statusPeers } from '../rpc/endpoints.ts';
 import { createRpcListener, type RpcListener } from '../rpc/listener.ts';
 import type { RpcService } from '../rpc/server-connection.ts';
 import { describeServer, hostPort, serverMember } from '../rpc/server-members.ts';
+import type { SavedSnapshot, SnapshotOptions } from '../rpc/snapshots.ts';
 import { createStore } from '../state/store.ts';
 import { bootstrapAlone, ExpectBootstrap } from './bootstrap.ts';
 import { READ_HANDLERS, WRITE_HANDLERS } from './endpoints/all.ts';
 import { createStateMachine } from './fsm.ts';
 import { leaveCluster } from './graceful-leave.ts';
-import type { Server, ServerOptions, ServerStats } from './options.ts';
+import { raftTimingOf, type Server, type ServerOptions, type ServerStats } from './options.ts';
 import { createRaftNetwork, type RaftNetwork } from './raft-network.ts';
 import type { ReadCall, ReadKind } from './read-path.ts';
 import { createRpcService } from './rpc-service.ts';
 import { ServerCore } from './server-core.ts';
+import { createServerMetrics } from './server-metrics.ts';
 import { consulSection, raftSection } from './stats.ts';
 import { WanFlood } from './wan-flood.ts';
 
-const DEFAULT_RAFT_MULTIPLIER = 5;
 const LEAVE_DRAIN_MS = 5000;
 
 /** Makes a server; nothing is opened before `start`. */
@@ -44,6 +46,7 @@ interface Running {
 class RunningServer implements Server {
   readonly #o: ServerOptions;
   readonly #pool: ConnectionPool;
+  readonly #metrics: Metrics;
   #running: Running | undefined;
   #bootstrap: ExpectBootstrap | undefined;
   #flood: WanFlood | undefined;
@@ -52,6 +55,7 @@ class RunningServer implements Server {
   constructor(options: ServerOptions) {
     this.#o = options;
     this.#pool = new ConnectionPool(options.env);
+    this.#metrics = options.metrics ?? new Metrics();
   }
 
   get raft(): RaftNode {
@@ -69,19 +73,26 @@ class RunningServer implements Server {
       log,
       service: { answer: async (request, signal) => this.#runningNow().service.answer(request, signal) },
       onRaftStream: (socket) => network.accept(socket),
+      onSnapshotStream: (socket) => {
+        if (this.#running === undefined) socket.destroy();
+        else this.#running.core.snapshots.serve(socket);
+      },
     });
     await listener.start();
     const address = hostPort(advertiseAddress, listener.port());
     const store = createStore();
+    const metrics = createServerMetrics(this.#metrics);
     const core = new ServerCore(this.#o, {
       store,
-      machine: createStateMachine(store),
+      machine: createStateMachine(store, { clock: env.clock, metrics }),
+      metrics,
+      registry: this.#metrics,
       readHandlers: READ_HANDLERS,
       writeHandlers: WRITE_HANDLERS,
       pool: this.#pool,
       createRaft: (machine) => this.#createRaft(machine, network, address),
     });
-    this.#running = { core, listener, address, service: createRpcService(core.reads, core.writes) };
+    this.#running = { core, listener, address, service: createRpcService(core.reads, core.writes, metrics) };
     try {
       await core.raft.start();
       this.#followMembers();
@@ -188,6 +199,14 @@ class RunningServer implements Server {
     return (await this.#core().writes.apply(call)) as Result;
   }
 
+  async saveSnapshot(options: SnapshotOptions): Promise<SavedSnapshot> {
+    return this.#core().snapshots.saveSnapshot(options);
+  }
+
+  async restoreSnapshot(options: SnapshotOptions, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#core().snapshots.restoreSnapshot(options, archive);
+  }
+
   #createRaft(stateMachine: StateMachine, network: RaftNetwork, address: string): RaftNode {
     const { dataDir, env, log, nodeId, raft } = this.#o;
     return createRaftNode({
@@ -198,7 +217,7 @@ class RunningServer implements Server {
       network,
       env,
       log: log.named('raft'),
-      timing: raft?.timing ?? raftTiming(raft?.multiplier ?? DEFAULT_RAFT_MULTIPLIER),
+      timing: raftTimingOf(this.#o),
       snapshotThreshold: raft?.snapshotThreshold,
       snapshotIntervalMs: raft?.snapshotIntervalMs,
       trailingLogs: raft?.trailingLogs,

@@ -47,10 +47,14 @@ export class SessionTimers {
     this.#timers.delete(id);
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  forgetAll(): void {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.forgetAll();
   }
 
   #set(id: string, delayMs: number, attempt: number): void {

@@ -2,20 +2,39 @@
 
 import type { StateMachine } from '../raft/types.ts';
 import type { ReadEndpoint } from '../rpc/endpoint.ts';
+import type { Store } from '../state/store.ts';
 import type { AnyReadHandler } from './handlers.ts';
 import type { QueryEngine } from './query-engine.ts';
 
-/** The state machine, telling the engine of every command before anybody can read, and of every restore. */
-export function watchedStateMachine(inner: StateMachine, engine: QueryEngine<AnyReadHandler>): StateMachine {
+/**
+ * The state machine, telling the engine of every command before anybody can read, and of every restore.
+ *
+ * @param store    what the state machine drives
+ * @param restored called when a command has replaced the whole state
+ */
+export function watchedStateMachine(
+  inner: StateMachine,
+  engine: QueryEngine<AnyReadHandler>,
+  store: Pick<Store, 'generation'>,
+  restored: () => void,
+): StateMachine {
+  let generation = store.generation;
   return {
     apply(data, index, term) {
       engine.stateChanged();
       return inner.apply(data, index, term);
     },
-    applied: (lastIndex) => inner.applied(lastIndex),
+    applied(lastIndex) {
+      inner.applied(lastIndex);
+      if (store.generation === generation) return;
+      generation = store.generation;
+      engine.restored();
+      restored();
+    },
     snapshot: () => inner.snapshot(),
     async restore(chunks) {
       await inner.restore(chunks);
+      generation = store.generation;
       engine.restored();
     },
   };

@@ -11,13 +11,14 @@ import type { Store } from '../state/store.ts';
 import type { Datacenters } from './datacenters.ts';
 import type { AnyWriteHandler, Command, HandlerContext } from './handlers.ts';
 import { type Leadership, notLeader } from './leadership.ts';
-import type { LeaderOperation } from './local-endpoints.ts';
+import type { ServerOperation } from './local-endpoints.ts';
 import { unknownEndpoint } from './read-path.ts';
+import type { ServerMetrics } from './server-metrics.ts';
 
 export interface WritePathOptions {
   readonly datacenter: string;
   readonly handlers: ReadonlyMap<string, AnyWriteHandler>;
-  readonly operations: ReadonlyMap<string, LeaderOperation>;
+  readonly operations: ReadonlyMap<string, ServerOperation>;
   readonly encode: (command: Command) => Uint8Array;
   readonly store: Store;
   readonly context: HandlerContext;
@@ -27,6 +28,7 @@ export interface WritePathOptions {
   readonly pool: ConnectionPool;
   readonly env: Env;
   readonly holdMs: number;
+  readonly metrics?: ServerMetrics | undefined;
   /** Told, on the leader only, what has just been applied here. */
   readonly onApplied: (name: string, args: unknown, result: unknown) => void;
 }
@@ -53,6 +55,8 @@ export class WritePath {
     if (!this.#o.handlers.has(call.name) && !this.#o.operations.has(call.name))
       throw unknownEndpoint(call.name);
     if (call.datacenter !== '' && call.datacenter !== this.#o.datacenter) return this.#viaDatacenter(call);
+    const operation = this.#o.operations.get(call.name);
+    if (operation?.needsLeader === false) return operation.run(call.args);
     return call.isForwarded ? this.#asLeader(call) : this.#viaLeader(call);
   }
 
@@ -60,13 +64,18 @@ export class WritePath {
   async propose(command: Command): Promise<unknown> {
     const data = this.#o.encode(command);
     const attributes = { 'consul.command': command.type, 'consul.command.bytes': data.length };
+    const { env, metrics } = this.#o;
+    metrics?.raftApply.add();
+    const startMs = env.clock.monotonicMs();
     const applied = await traced('raft.propose', 'internal', attributes, () => this.#o.raft.propose(data));
+    metrics?.commitTime.add(env.clock.monotonicMs() - startMs);
     return applied.result;
   }
 
   /** Carries out a write here. @throws ConsulError `not-leader` when this server does not lead */
   async #asLeader(call: WriteCall): Promise<unknown> {
-    const { context, leadership, store } = this.#o;
+    const { context, env, leadership, metrics, store } = this.#o;
+    const startMs = env.clock.monotonicMs();
     // A new leader first applies what its predecessors committed: validation looks at the state.
     if (!leadership.isReady) await this.#untilReady();
     if (!leadership.isReady) throw notLeader();
@@ -79,6 +88,7 @@ export class WritePath {
     if (settled !== undefined) return settled;
     const command = handler.command(store, call.args as never, context);
     const result = handler.result(await this.propose(command));
+    metrics?.write(call.name)?.add(env.clock.monotonicMs() - startMs);
     this.#o.onApplied(call.name, call.args, result);
     return result;
   }

@@ -40,6 +40,15 @@ export function findConsul(): string | undefined {
   return missing('a Consul 1.8 (PROCONSUL_CONSUL)');
 }
 
+/**
+ * A Python that can `import consul` (Debian: python3-consul): the first one on the path, else the system's own, which
+ * is where packages of the system go. undefined when there is none.
+ */
+export function findPythonConsul(): string | undefined {
+  const canImport = (program: string) => spawnSync(program, ['-c', 'import consul.base']).status === 0;
+  return ['python3', '/usr/bin/python3'].find(canImport) ?? missing('python3-consul');
+}
+
 function missing(what: string): undefined {
   if (process.env.PROCONSUL_REQUIRE_TOOLS === '1') throw new Error(`${what} must be installed here`);
   process.stderr.write(`skipping tests that need ${what}: it is not installed\n`);

@@ -37,7 +37,6 @@ describe('with a collector', () => {
     const isOurs = (span: CollectedSpan) => span.traceId === traceId;
     const spans = await eventually('all spans', async () => {
       const ours = collector.spans.filter(isOurs);
-      console.log(JSON.stringify(ours));
       return ours.length >= 4 ? ours : undefined;
     });
     expect(chainOf(spans, 'b7ad6b7169203331')).toEqual([
@@ -46,6 +45,21 @@ describe('with a collector', () => {
       'proconsul: PUT /v1/kv/',
       'proconsul: raft.propose',
     ]);
+  });
+
+  test('a trace that the client does not sample is not taken up below', async () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '50' };
+    agent = await startDevAgent(env);
+    gateway = await startTestGateway(agent.url, env);
+    const headers = (flags: string) => ({ traceparent: `00-${'ab'.repeat(16)}-b7ad6b7169203331-${flags}` });
+    const put = (flags: string) =>
+      fetch(`${gateway?.url}/v1/kv/quiet`, { method: 'PUT', body: 'v', headers: headers(flags) });
+    expect((await put('00')).status).toBe(200);
+    expect((await put('01')).status).toBe(200);
+    await eventually('the sampled trace', async () =>
+      collector.spans.filter(({ traceId }) => traceId === 'ab'.repeat(16)).length === 4 ? true : undefined,
+    );
+    expect(collector.spans.filter(({ name }) => name === 'PUT /v1/kv/')).toHaveLength(1);
   });
 
   test('what is pending is sent when the processes stop', async () => {
@@ -73,7 +87,7 @@ describe('with a collector', () => {
 });
 
 describe('without a collector', () => {
-  test('no package of the SDK is loaded, and the client’s trace header travels on', async () => {
+  test('no package of the SDK is loaded', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'proconsul-trace-'));
     const watch = join(dir, 'watch.mjs');
     writeFileSync(watch, LOADS);

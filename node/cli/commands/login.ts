@@ -56,7 +56,11 @@ export const loginCommand = clientCommand({
     }
     let secret: string;
     try {
-      const body = { AuthMethod: textFlag(flags, 'method'), BearerToken: bearer, Meta: pairsFlag(flags, 'meta') };
+      const body = {
+        AuthMethod: textFlag(flags, 'method'),
+        BearerToken: bearer,
+        Meta: pairsFlag(flags, 'meta'),
+      };
       const token = await client.json<{ SecretID: string }>({
         method: 'POST',
         path: '/v1/acl/login',

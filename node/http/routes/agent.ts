@@ -82,20 +82,19 @@ function members(request: HttpRequest): Reply {
   return jsonReply(list === null ? null : list.map(memberJson), request.isPretty);
 }
 
-/** Only JSON: there is no Prometheus retention, which Consul answers with this refusal. */
 function metrics(request: HttpRequest): Reply {
   const accept = request.header('accept') ?? '';
   const wantsPrometheus =
     request.query.text('format') === 'prometheus' ||
     /application\/openmetrics-text|text\/plain;version=0\.4\.0/.test(accept);
-  if (wantsPrometheus)
-    throw new ConsulError(
-      'refused',
-      415,
-      'Prometheus is not enabled since its retention time is not positive',
-    );
-  return jsonReply(agentOf(request).metrics(), request.isPretty);
+  if (!wantsPrometheus) return jsonReply(agentOf(request).metrics(), request.isPretty);
+  const text = agentOf(request).prometheusMetrics();
+  if (text === undefined) throw new ConsulError('refused', 415, PROMETHEUS_OFF);
+  return { status: 200, headers: PROMETHEUS_HEADERS, body: text };
 }
+
+const PROMETHEUS_OFF = 'Prometheus is not enabled since its retention time is not positive';
+const PROMETHEUS_HEADERS = ['Content-Type', 'text/plain; version=0.0.4; charset=utf-8'];
 
 function nodeMaintenance(request: HttpRequest): Promise<Reply> {
   const enable = maintenanceFlag(request);

@@ -2,18 +2,25 @@
 
 import { badRequest, ConsulError } from '../../../shared/errors.ts';
 import { coordinateListNodes, coordinateUpdate } from '../../rpc/endpoints.ts';
+import { coordinateListDatacenters } from '../../rpc/operator-endpoints.ts';
 import { float, listOf, optional, struct, text } from '../go-json.ts';
-import { PLAIN_READ, serveRead, serveValue } from '../read.ts';
+import { NO_META, PLAIN_READ, serveRead, serveValue } from '../read.ts';
 import { EMPTY_OK, jsonReply, NOT_FOUND, type Reply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
 import { callOptions, decodeBody } from './parts.ts';
 
 export const coordinateRoutes = [
+  route('GET', '/v1/coordinate/datacenters', datacenters),
   route('GET', '/v1/coordinate/nodes', nodes),
   route('GET', '/v1/coordinate/node/', oneNode),
   route('PUT', '/v1/coordinate/update', update),
 ];
+
+function datacenters(request: HttpRequest): Promise<Reply> {
+  refuseWhenDisabled(request);
+  return serveRead(request, coordinateListDatacenters, {}, NO_META);
+}
 
 function nodes(request: HttpRequest): Promise<Reply> {
   refuseWhenDisabled(request);

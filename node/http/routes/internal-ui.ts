@@ -1,5 +1,6 @@
 /** `/v1/internal/ui/*`: what the web UI reads. */
 
+import { internalGatewayServiceSummary } from '../../rpc/config-endpoints.ts';
 import { internalNodeDump, internalNodeInfo, internalServiceSummary } from '../../rpc/dump-endpoints.ts';
 import { PLAIN_READ, type ServeStyle, serveRead, serveValue } from '../read.ts';
 import { jsonReply, NOT_FOUND } from '../reply.ts';
@@ -25,6 +26,11 @@ export const internalUiRoutes = [
   route('GET', '/v1/internal/ui/services', (request) => {
     request.refuseNamespace();
     return serveRead(request, internalServiceSummary, { filter: filterOf(request) }, UI_READ);
+  }),
+  route('GET', '/v1/internal/ui/gateway-services-nodes/', (request) => {
+    request.refuseNamespace();
+    const gateway = requiredPart(request, '/v1/internal/ui/gateway-services-nodes/', 'Missing gateway name');
+    return serveRead(request, internalGatewayServiceSummary, { gateway }, UI_READ);
   }),
 ];
 

@@ -1,16 +1,15 @@
 /** `/v1/kv/:key`. The key is everything behind the prefix, decoded. */
 
-import { badRequest, refused } from '../../../shared/errors.ts';
+import { badRequest } from '../../../shared/errors.ts';
 import type { KvEntry, Uint64 } from '../../../shared/types/v1.ts';
 import type { JsonReply } from '../../rpc/backend.ts';
 import { type KvApplyArgs, type KvVerb, kvApply, kvGet, kvList, kvListKeys } from '../../rpc/endpoints.ts';
 import { rawValueType } from '../content-type.ts';
-import { asUint64 } from '../go-json.ts';
 import { KV_READ, serveRead, serveValue } from '../read.ts';
 import { booleanReply, NOT_FOUND, type Reply, rawJsonReply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
-import { callOptions, requiredPart } from './parts.ts';
+import { callOptions, parseGoUint, requiredPart } from './parts.ts';
 
 const PREFIX = '/v1/kv/';
 
@@ -81,7 +80,7 @@ async function remove(request: HttpRequest): Promise<Reply> {
   if (key === '') throw badRequest('Missing key name');
   const cas = query.get('cas');
   if (cas === undefined) return apply(request, { ...NO_EFFECT, verb: 'delete', key });
-  return apply(request, { ...NO_EFFECT, verb: 'delete-cas', key, index: parseUint(cas) });
+  return apply(request, { ...NO_EFFECT, verb: 'delete-cas', key, index: parseGoUint(cas) });
 }
 
 const NO_EFFECT: KvApplyArgs = {
@@ -103,11 +102,11 @@ function putPlan(request: HttpRequest): Partial<KvApplyArgs> {
   const { query } = request;
   const flags = query.get('flags');
   const plan: { flags: Uint64; verb: KvVerb } = {
-    flags: flags === undefined ? 0 : parseUint(flags),
+    flags: flags === undefined ? 0 : parseGoUint(flags),
     verb: 'set',
   };
   const cas = query.get('cas');
-  if (cas !== undefined) return { ...plan, verb: 'cas', index: parseUint(cas) };
+  if (cas !== undefined) return { ...plan, verb: 'cas', index: parseGoUint(cas) };
   const acquire = query.get('acquire');
   if (acquire !== undefined) return { ...plan, verb: 'lock', session: acquire };
   const release = query.get('release');
@@ -120,16 +119,6 @@ function refuseConflicts(request: HttpRequest, keys: readonly string[]): void {
   if (request.rawQuery === '') return;
   if (keys.filter((key) => request.query.has(key)).length > 1)
     throw badRequest(`Conflicting flags: ${request.query.encode()}`);
-}
-
-/** @throws ConsulError 500 in the words of Go's parser */
-function parseUint(text: string): Uint64 {
-  if (!/^\d+$/.test(text))
-    throw refused(`strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
-  const value = BigInt(text);
-  if (value >= 1n << 64n)
-    throw refused(`strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
-  return asUint64(value);
 }
 
 function tooLargeText(announced: number | undefined, limit: number): string {

@@ -2,8 +2,9 @@
 
 import { badRequest } from '../../../shared/errors.ts';
 import { operatorRaftConfiguration, operatorRaftRemovePeer } from '../../rpc/endpoints.ts';
+import { operatorTransferLeader } from '../../rpc/operator-endpoints.ts';
 import { NO_META, serveRead } from '../read.ts';
-import { EMPTY_OK, type Reply } from '../reply.ts';
+import { EMPTY_OK, jsonReply, type Reply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
 import { callOptions } from './parts.ts';
@@ -13,6 +14,8 @@ export const operatorRoutes = [
     serveRead(request, operatorRaftConfiguration, {}, NO_META),
   ),
   route('DELETE', '/v1/operator/raft/peer', removePeer),
+  // From Consul 1.15 on; what 1.8 lacks altogether is no conflict.
+  route('POST', '/v1/operator/raft/transfer-leader', transferLeader),
 ];
 
 async function removePeer(request: HttpRequest): Promise<Reply> {
@@ -26,4 +29,10 @@ async function removePeer(request: HttpRequest): Promise<Reply> {
   const { backend } = request.context.dependencies;
   await backend.write(operatorRaftRemovePeer, { id, address }, callOptions(request));
   return EMPTY_OK;
+}
+
+async function transferLeader(request: HttpRequest): Promise<Reply> {
+  const { backend } = request.context.dependencies;
+  await backend.write(operatorTransferLeader, { id: request.query.text('id') }, callOptions(request));
+  return jsonReply({ Success: true }, request.isPretty);
 }

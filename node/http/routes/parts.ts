@@ -1,8 +1,9 @@
 /** Small steps that many routes share: path parts, JSON bodies, flags. */
 
-import { badRequest, type ConsulError } from '../../../shared/errors.ts';
+import { badRequest, type ConsulError, refused } from '../../../shared/errors.ts';
+import type { Uint64 } from '../../../shared/types/v1.ts';
 import type { CallOptions } from '../../rpc/backend.ts';
-import { type Decoder, decodeJson, GoJsonError } from '../go-json.ts';
+import { asUint64, type Decoder, decodeJson, GoJsonError } from '../go-json.ts';
 import { type ReadStyle, readOptions } from '../read-options.ts';
 import type { HttpRequest } from '../request.ts';
 
@@ -64,4 +65,14 @@ export function parseGoBool(text: string): boolean | undefined {
   if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
   if (/^(?:0|f|F|FALSE|false|False)$/.test(text)) return false;
   return undefined;
+}
+
+/** Go's `strconv.ParseUint`. @throws ConsulError 500 in its words */
+export function parseGoUint(text: string): Uint64 {
+  if (!/^\d+$/.test(text))
+    throw refused(`strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const value = BigInt(text);
+  if (value >= 1n << 64n)
+    throw refused(`strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
+  return asUint64(value);
 }

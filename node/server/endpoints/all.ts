@@ -1,7 +1,9 @@
 /** Every endpoint that is answered from the state or through the log. */
 
 import type { AnyReadHandler, AnyWriteHandler } from '../handlers.ts';
+import * as autopilot from './autopilot.ts';
 import * as catalog from './catalog.ts';
+import * as configEntry from './config-entry.ts';
 import * as coordinate from './coordinate.ts';
 import * as dump from './dump.ts';
 import * as health from './health.ts';
@@ -35,11 +37,16 @@ export const READ_HANDLERS: readonly AnyReadHandler[] = [
   preparedQuery.explainHandler,
   preparedQuery.executeHandler,
   preparedQuery.executeRemoteHandler,
+  configEntry.getHandler,
+  configEntry.listHandler,
+  configEntry.gatewayServicesHandler,
+  configEntry.gatewaySummaryHandler,
   dump.serviceDumpHandler,
   dump.serviceSummaryHandler,
   dump.nodeDumpHandler,
   dump.nodeInfoHandler,
   dump.serviceAtAddressHandler,
+  autopilot.getHandler,
 ];
 
 /** Writes through the log. */
@@ -52,4 +59,6 @@ export const WRITE_HANDLERS: readonly AnyWriteHandler[] = [
   coordinate.updateHandler,
   txn.applyHandler,
   preparedQuery.applyHandler,
+  configEntry.applyHandler,
+  autopilot.setHandler,
 ];

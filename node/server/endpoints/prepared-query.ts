@@ -3,6 +3,7 @@
 import { DurationSyntaxError, parseDurationNs } from '../../../shared/durations.ts';
 import { randomUuid } from '../../../shared/env.ts';
 import { notFound, refused } from '../../../shared/errors.ts';
+import { metadataProblem } from '../../../shared/metadata.ts';
 import type { PreparedQuery, PreparedQueryDefinition } from '../../../shared/types/prepared-query.ts';
 import type { QueryApplyArgs } from '../../rpc/query-endpoints.ts';
 import {
@@ -13,7 +14,6 @@ import {
   preparedQueryGet,
   preparedQueryList,
 } from '../../rpc/query-endpoints.ts';
-import { metadataProblem } from '../../state/catalog-records.ts';
 import { Refusal } from '../../state/change.ts';
 import { allQueries, findQuery, queriesIndex, resolveQuery } from '../../state/prepared-queries.ts';
 import { queryMatches } from '../../state/query-matches.ts';

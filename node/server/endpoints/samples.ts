@@ -1,5 +1,7 @@
 /** Requests with everything that tests rarely care about filled in. For tests. */
 
+import type { PreparedQueryDefinition, QueryService } from '../../../shared/types/prepared-query.ts';
+import type { TxnCheckOp, TxnKvOp, TxnNodeOp, TxnServiceOp } from '../../../shared/types/txn.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../../shared/types/v1.ts';
 import { EMPTY_PROXY } from '../../../shared/types/v1.ts';
 import type {
@@ -93,4 +95,74 @@ export function serviceArgs(name: string, rest: Partial<ServiceArgs> = {}): Serv
 
 export function healthArgs(name: string, rest: Partial<HealthServiceArgs> = {}): HealthServiceArgs {
   return { ...serviceArgs(name), passingOnly: false, ...rest };
+}
+
+export function txnKv(verb: string, key: string, rest: Partial<TxnKvOp> = {}): TxnKvOp {
+  return { kind: 'kv', verb, key, value: null, flags: 0, index: '0', session: '', ...rest };
+}
+
+export function txnNode(
+  verb: string,
+  name: string,
+  rest: Partial<TxnNodeOp['node']> = {},
+  index = '0',
+): TxnNodeOp {
+  const node = {
+    ID: '',
+    Node: name,
+    Address: '',
+    Datacenter: '',
+    TaggedAddresses: null,
+    Meta: null,
+    ...rest,
+  };
+  return { kind: 'node', verb, node, index };
+}
+
+export function txnService(
+  verb: string,
+  node: string,
+  registered: ServiceRegistration,
+  index = '0',
+): TxnServiceOp {
+  return { kind: 'service', verb, node, service: registered, index };
+}
+
+export function txnCheck(verb: string, registered: CheckRegistration, index = '0'): TxnCheckOp {
+  return { kind: 'check', verb, check: registered, index };
+}
+
+export const NO_TEMPLATE: PreparedQueryDefinition['Template'] = {
+  Type: '',
+  Regexp: '',
+  RemoveEmptyTags: false,
+};
+
+/** A query for the service `web`. */
+export function preparedQuery(
+  name: string,
+  rest: Partial<Omit<PreparedQueryDefinition, 'Service'>> = {},
+  looksFor: Partial<QueryService> = {},
+): PreparedQueryDefinition {
+  return {
+    ID: '',
+    Name: name,
+    Session: '',
+    Token: '',
+    Template: NO_TEMPLATE,
+    Service: {
+      Service: 'web',
+      Failover: { NearestN: 0, Datacenters: null },
+      OnlyPassing: false,
+      IgnoreCheckIDs: null,
+      Near: '',
+      Tags: null,
+      NodeMeta: null,
+      ServiceMeta: null,
+      Connect: false,
+      ...looksFor,
+    },
+    DNS: { TTL: '' },
+    ...rest,
+  };
 }

@@ -3,6 +3,7 @@
 import { createServer as createTcpServer } from 'node:net';
 import { randomUuid, realEnv } from '../../../shared/env.ts';
 import { createLogger, formatLogLine, type Logger } from '../../../shared/log.ts';
+import { DEFAULT_AUTOPILOT } from '../../../shared/types/autopilot.ts';
 import { type ClientBackend, createClientBackend } from '../../rpc/client-backend.ts';
 import type { Server, ServerOptions } from '../options.ts';
 import { createServer } from '../server.ts';
@@ -43,7 +44,7 @@ export class TestCluster {
       wan: undefined,
       env: realEnv,
       log: this.#log('agent.server'),
-      serverStabilizationMs: 0,
+      autopilot: { ...DEFAULT_AUTOPILOT, ServerStabilizationTime: 0 },
       leaveDrainMs: 10,
       ...options,
     });

@@ -13,7 +13,11 @@ export const POLICY_FLAGS: readonly FlagSpec[] = [
     kind: 'strings',
     usage: 'ID of a policy to use, or its beginning. Can be specified multiple times.',
   },
-  { name: 'policy-name', kind: 'strings', usage: 'Name of a policy to use. Can be specified multiple times.' },
+  {
+    name: 'policy-name',
+    kind: 'strings',
+    usage: 'Name of a policy to use. Can be specified multiple times.',
+  },
 ];
 export const ROLE_FLAGS: readonly FlagSpec[] = [
   {
@@ -45,9 +49,10 @@ export async function grantsFromFlags(client: ApiClient, flags: ParsedFlags): Pr
   const roleIds = listFlag(flags, 'role-id').map((id) =>
     failingAs(`Error resolving role ID ${id}`, roleIdOf(client, id)),
   );
+  const [policies, roles] = await Promise.all([Promise.all(policyIds), Promise.all(roleIds)]);
   return {
-    Policies: links(listFlag(flags, 'policy-name'), await Promise.all(policyIds)),
-    Roles: links(listFlag(flags, 'role-name'), await Promise.all(roleIds)),
+    Policies: links(listFlag(flags, 'policy-name'), policies),
+    Roles: links(listFlag(flags, 'role-name'), roles),
     ServiceIdentities: listFlag(flags, 'service-identity').map(parseServiceIdentity),
     NodeIdentities: listFlag(flags, 'node-identity').map(parseNodeIdentity),
   };

@@ -52,7 +52,7 @@ export const authMethodPrinter: Printer<AuthMethod> = {
       ...optional('Token Locality', method.TokenLocality),
       ...indexRows(method, showsMeta),
     ];
-    return `${columns(rows, 15)}Config:\n${JSON.stringify(method.Config ?? {}, null, 2)}\n`;
+    return `${columns(rows, 16)}Config:\n${JSON.stringify(method.Config ?? {}, null, 2)}\n`;
   },
   many: (methods, showsMeta) =>
     entries(methods, (method) => [
@@ -71,7 +71,8 @@ export const authMethodPrinter: Printer<AuthMethod> = {
 
 export const bindingRulePrinter: Printer<BindingRule> = {
   one: (rule, showsMeta) => columns([['ID', rule.ID], ...bindingRuleRows(rule, showsMeta)], 14),
-  many: (rules, showsMeta) => entries(rules, (rule) => [rule.ID, columns(bindingRuleRows(rule, showsMeta), 14)]),
+  many: (rules, showsMeta) =>
+    entries(rules, (rule) => [rule.ID, columns(bindingRuleRows(rule, showsMeta), 14)]),
 };
 
 /** The API's object with four blanks of indent. */
@@ -163,7 +164,10 @@ function columns(rows: readonly Row[], width: number): string {
 }
 
 /** A heading and an indented block for each, one blank line after the last; nothing for none. */
-function entries<T>(objects: readonly T[], text: (object: T) => readonly [heading: string, block: string]): string {
+function entries<T>(
+  objects: readonly T[],
+  text: (object: T) => readonly [heading: string, block: string],
+): string {
   if (objects.length === 0) return '';
   const blocks = objects.map((object) => {
     const [heading, block] = text(object);

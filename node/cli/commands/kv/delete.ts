@@ -2,8 +2,8 @@
 
 import { clientCommand, encodePath } from '../../client-command.ts';
 import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
-import { withoutLeadingSlash } from './entries.ts';
 import { uint64Flag } from '../../uint64-flag.ts';
+import { withoutLeadingSlash } from './entries.ts';
 
 export const deleteCommand = clientCommand({
   synopsis: 'Removes data from the KV store',

@@ -4,8 +4,8 @@ import type { Uint64 } from '../../../../shared/types/v1.ts';
 import { parseUint64Json } from '../../../../shared/uint64-json.ts';
 import { parseJsonText } from '../../../config/json-text.ts';
 import { clientCommand } from '../../client-command.ts';
-import { messageOf } from '../../flag-access.ts';
 import { decodeBase64, readDataArgument } from '../../data-argument.ts';
+import { messageOf } from '../../flag-access.ts';
 import { writeEntry } from './entries.ts';
 
 interface ExportedEntry {

@@ -4,10 +4,10 @@ import type { ParsedFlags } from '../../../config/flags.ts';
 import type { ApiClient } from '../../api-client.ts';
 import { clientCommand } from '../../client-command.ts';
 import type { CliIo } from '../../command.ts';
-import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
 import { decodeBase64, readDataArgument } from '../../data-argument.ts';
-import { writeEntry } from './entries.ts';
+import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
 import { uint64Flag } from '../../uint64-flag.ts';
+import { writeEntry } from './entries.ts';
 
 export const putCommand = clientCommand({
   synopsis: 'Sets or updates data in the KV store',
