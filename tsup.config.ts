@@ -26,4 +26,23 @@ export default defineConfig([
     target: 'es2022',
     noExternal: [/.*/],
   },
+  {
+    ...shared,
+    // The client for programs; its declarations come from tsconfig.client.json.
+    entry: { index: 'shared/client/client.ts' },
+    outDir: 'dist/client',
+    platform: 'neutral',
+    target: 'es2022',
+  },
+  {
+    ...shared,
+    // The web UI: a script and a style sheet, and beside them what needs no building.
+    entry: ['gateway/ui/app.ts', 'gateway/ui/app.css'],
+    outDir: 'dist/ui',
+    publicDir: 'gateway/ui/static',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    sourcemap: false,
+  },
 ]);

@@ -4,7 +4,9 @@ import { type Context, Hono } from 'hono';
 import { type Exchange, textAnswer } from './exchange/exchange.ts';
 import { buildLayers, type GatewayOptions } from './layers.ts';
 import { renderMetrics } from './operations/counters.ts';
+import { openApiText } from './operations/openapi.ts';
 import { answerHeaders } from './proxy/headers.ts';
+import { serveUi } from './ui-pages.ts';
 import type { NodePool } from './upstream/node-pool.ts';
 
 export interface Gateway {
@@ -65,8 +67,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
     return c.body(renderMetrics(counters, poolGauges(pool, env.clock.monotonicMs())), 200, headers);
   });
+  app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
   app.all('/dns-query', doh);
   app.all('/resolve', doh);
+  if (options.ui !== undefined) serveUi(app, options.ui);
   app.all('*', proxy);
   app.onError((error, c) => {
     options.logger.error('request failed', { error: error.message, path: c.req.path });

@@ -3,6 +3,7 @@
 import type { Env } from '../shared/env.ts';
 import { ConsulError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import type { UiFiles } from '../shared/ui-bundle.ts';
 import { createLastKnownGood } from './cache/last-known-good.ts';
 import type { SharedState } from './cache/shared-state.ts';
 import { createCollapse } from './collapse/collapse.ts';
@@ -27,7 +28,7 @@ import { classify } from './routing/classify.ts';
 import { createDeadEntries } from './routing/dead-entries.ts';
 import { createAskEveryone } from './routing/everyone.ts';
 import { type AskAgent, createOwners } from './routing/owners.ts';
-import { createSendToAgent, type SendToAgent } from './routing/send-to-agent.ts';
+import { createSendToAgent, LOCAL_ANSWER_MS, type SendToAgent } from './routing/send-to-agent.ts';
 import { createNamedAgent, createVirtualAgent, namedAgent } from './routing/virtual-agent.ts';
 import type { GatewaySettings } from './settings/settings.ts';
 import { createTracing, tracedTransport, untraced } from './telemetry/tracing.ts';
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   readonly sharesWork: boolean;
   readonly env: Env;
   readonly logger: Logger;
+  /** The gateway's own copy of the web UI. Without it `/` and `/ui/` are the agents', like everything else. */
+  readonly ui?: UiFiles | undefined;
 }
 
 export interface Layers {
@@ -190,7 +193,7 @@ const COMPRESSION: ReadonlySet<string> = new Set(['accept-encoding']);
 function askThrough(sendTo: SendToAgent): AskAgent {
   return async (node, target, headers) => {
     try {
-      return await sendTo(node, ownQuestion(target, withoutHeaders(headers, COMPRESSION)));
+      return await sendTo(node, ownQuestion(target, withoutHeaders(headers, COMPRESSION)), LOCAL_ANSWER_MS);
     } catch (error) {
       if (error instanceof ConsulError) return undefined;
       throw error;

@@ -37,6 +37,12 @@ test('a missing setting is said on stderr, with what to do', async () => {
   expect(output.stderr).toContain('-nodes=http://127.0.0.1:8501');
 });
 
+test('a certificate that can not be read is said on stderr', async () => {
+  const { output, closed } = run(['-nodes=127.0.0.1:1', '-tls-cert=/none.pem', '-tls-key=/none.pem']);
+  expect(await closed).toEqual([2, null]);
+  expect(output.stderr).toContain('-tls-cert or GATEWAY_TLS_CERT names a file that can');
+});
+
 test('-help lists the settings', async () => {
   const { output, closed } = run(['-help']);
   expect(await closed).toEqual([0, null]);

@@ -11,6 +11,7 @@ import { openNodeExchange, shieldTarget } from './exchange/node-exchange.ts';
 import { type Listener, openListener } from './listener/listener.ts';
 import { readTlsIdentity, type TlsIdentity } from './listener/tls-identity.ts';
 import type { GatewaySettings } from './settings/settings.ts';
+import { loadUiFiles } from './ui-assets.ts';
 import { createUndiciTransport } from './upstream/undici-transport.ts';
 
 export interface StartGatewayOptions {
@@ -43,6 +44,7 @@ export async function startGateway({
     transport: createUndiciTransport({ ...settings, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
     sharedState: await openSharedState(settings, env, logger),
     openExchange: openNodeExchange,
+    ui: settings.ui ? loadUiFiles(logger) : undefined,
     sharesWork: true,
     env,
     logger,

@@ -49,6 +49,7 @@ export interface PoolOptions {
   /** undefined: no gateway. */
   readonly gatewayPort: number | undefined;
   readonly extraAgentArgs?: readonly string[];
+  readonly agentEnv?: Readonly<Record<string, string>>;
   readonly gatewayEnv?: Readonly<Record<string, string>>;
   readonly onOutput?: (name: string, text: string) => void;
 }
@@ -152,7 +153,8 @@ function startAgent(options: PoolOptions, index: number): LocalAgentProcess {
     `-serf-wan-port=${ports.serfWan}`,
     ...(options.extraAgentArgs ?? []),
   ];
-  const start = () => startProcess({ name, args, onOutput: (text) => options.onOutput?.(name, text) });
+  const env = options.agentEnv ?? {};
+  const start = () => startProcess({ name, args, env, onOutput: (text) => options.onOutput?.(name, text) });
   const agent: LocalAgentProcess = {
     name,
     role: isServer ? 'server' : 'client',

@@ -34,6 +34,8 @@ export interface Sample {
 
 export interface Gauge {
   set(value: number): void;
+  /** It has no value for now, and is not shown. */
+  clear(): void;
 }
 
 /** Numbers of one interval. */
@@ -167,7 +169,7 @@ export class Metrics {
       `${name}_sum ${sample.allSum}`,
       `${name}_count ${sample.allCount}`,
     ]);
-    return `${blocks.join('\n')}\n`;
+    return blocks.map((line) => `${line}\n`).join('');
   }
 
   #finishInterval(clock: Clock): void {
@@ -285,6 +287,10 @@ class GaugeSeries implements Gauge {
     this.value = value;
     this.isUnused = false;
     this.#isSet = true;
+  }
+
+  clear(): void {
+    this.isUnused = true;
   }
 
   finish(nowMs: number): void {

@@ -34,9 +34,12 @@ async function read(source: AsyncIterable<Uint8Array>): Promise<[string, string]
 }
 
 describe('tar', () => {
-  test.each([1, 7, 511, 512, 513, 100_000])('comes back whole from pieces of %i bytes', async (pieceBytes) => {
-    expect(await read(cut(tarOf(FILES), pieceBytes))).toEqual(FILES);
-  });
+  test.each([1, 7, 511, 512, 513, 100_000])(
+    'comes back whole from pieces of %i bytes',
+    async (pieceBytes) => {
+      expect(await read(cut(tarOf(FILES), pieceBytes))).toEqual(FILES);
+    },
+  );
 
   test('is what the system understands', () => {
     const listing = execFileSync('tar', ['-tvf', '-'], { input: tarOf(FILES), encoding: 'utf8' });

@@ -6,7 +6,7 @@ import { queryValue, splitTarget } from '../proxy/target.ts';
 import type { NodePool, PoolNode } from '../upstream/node-pool.ts';
 import { type AgentText, mergeHealth, mergeHealthWords, mergeObjects } from './merge.ts';
 import { liveAgents, mapBounded, nameOf } from './owners.ts';
-import type { SendToAgent } from './send-to-agent.ts';
+import { LOCAL_ANSWER_MS, type SendToAgent } from './send-to-agent.ts';
 
 export interface AskEveryone {
   /** One list out of those of all live agents. An agent that fails to answer is left out and named in a header. */
@@ -40,7 +40,7 @@ export function createAskEveryone({ pool, sendTo, nowMs }: AskEveryoneOptions): 
     mapBounded(liveAgents(pool, nowMs()), PARALLEL, async (node) => ({
       node,
       // Being unreachable is an answer too: the caller learns it from the header.
-      answer: await sendTo(node, incoming).catch(() => undefined),
+      answer: await sendTo(node, incoming, LOCAL_ANSWER_MS).catch(() => undefined),
     }));
   return {
     merge: async (of, incoming) => {

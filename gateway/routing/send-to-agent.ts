@@ -8,8 +8,14 @@ import { askInLegs } from '../upstream/blocking.ts';
 import type { PoolNode } from '../upstream/node-pool.ts';
 import type { Send } from '../upstream/send.ts';
 
-/** @throws ConsulError; `applied` is 'no' when the agent was certainly not reached */
-export type SendToAgent = (node: PoolNode, incoming: Incoming) => Promise<Answer>;
+/**
+ * @param limitMs how long a read that doesn't block may take to its first byte; the setting when absent
+ * @throws ConsulError; `applied` is 'no' when the agent was certainly not reached
+ */
+export type SendToAgent = (node: PoolNode, incoming: Incoming, limitMs?: number) => Promise<Answer>;
+
+/** What an agent answers from its own memory is there at once; one that takes longer is not well. */
+export const LOCAL_ANSWER_MS = 2000;
 
 export interface SendToAgentOptions {
   readonly send: Send;
@@ -18,7 +24,7 @@ export interface SendToAgentOptions {
 }
 
 export function createSendToAgent({ send, settings, clock }: SendToAgentOptions): SendToAgent {
-  return (node, incoming) => {
+  return (node, incoming, limitMs = settings.readTimeoutMs) => {
     const { kind, body, cancel } = incoming;
     const base = {
       ...readRequest(incoming, settings, cancel, 0),
@@ -27,7 +33,7 @@ export function createSendToAgent({ send, settings, clock }: SendToAgentOptions)
       cancel: kind.isRead ? cancel : undefined,
     };
     if (!kind.isRead) return send({ ...base, timeoutMs: () => settings.writeTimeoutMs });
-    if (kind.blocking === undefined) return send(base);
+    if (kind.blocking === undefined) return send({ ...base, timeoutMs: () => limitMs });
     const legs = { legMs: settings.legMs, slackMs: settings.readTimeoutMs, clock };
     return askInLegs(incoming.target, kind.blocking, legs, (leg) => send({ ...base, ...leg, isWait: true }));
   };

@@ -47,6 +47,8 @@ export interface GatewaySettings {
   readonly domain: string;
   /** Name of the local datacenter in DNS names. */
   readonly datacenter: string;
+  /** Whether the Node runtime serves the web UI by itself; otherwise `/` and `/ui/` are the agents'. */
+  readonly ui: boolean;
   /** How long a stop waits for requests in progress. */
   readonly drainMs: number;
 }
@@ -90,6 +92,7 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   staleKeepMs: setting('GATEWAY_STALE_KEEP', 'stale-keep', '1h', durationBetween(0, 7 * 86_400_000)),
   domain: setting('GATEWAY_DOMAIN', 'domain', 'consul.', parseDomain),
   datacenter: setting('GATEWAY_DATACENTER', 'datacenter', 'dc1', parseDatacenter),
+  ui: setting('GATEWAY_UI', 'ui', 'true', parseSwitch),
   drainMs: setting('GATEWAY_DRAIN', 'drain', '5s', durationBetween(0, 600_000)),
 };
 
@@ -140,6 +143,7 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     staleKeepMs: read(SETTINGS.staleKeepMs),
     domain: read(SETTINGS.domain),
     datacenter: read(SETTINGS.datacenter),
+    ui: read(SETTINGS.ui),
     drainMs: read(SETTINGS.drainMs),
   });
 }

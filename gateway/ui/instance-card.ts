@@ -2,7 +2,7 @@
 
 import { counted, hostPort, worstStatus } from './format.ts';
 import { type Check, healthOf, type Instance } from './model.ts';
-import { checkStatus, factList, healthBadges, statusIcon, tagList } from './parts.ts';
+import { checkStatus, healthBadges, metaList, statusIcon, tagList } from './parts.ts';
 import { type Child, type ElementTree, h } from './tree.ts';
 
 /** @param titleLinks what stands in the title line: the node's link on a service page, the service's on a node page */
@@ -20,7 +20,7 @@ export function instanceCard(instance: Instance, ...titleLinks: Child[]): Elemen
       h('code.address', {}, hostPort(address, port)),
       healthBadges(health),
     ),
-    h('div.card-body', {}, tagList(tags), factList(meta)),
+    h('div.card-body', {}, tagList(tags), metaList(meta)),
     checkDetails(checks),
   );
 }
@@ -33,15 +33,20 @@ export function checkDetails(checks: readonly Check[]): Child {
     'details',
     { open: isFailing },
     h('summary', {}, counted(checks.length, 'check')),
-    checkList(checks),
+    checkList(checks, 'node check'),
   );
 }
 
-export function checkList(checks: readonly Check[]): ElementTree {
-  return h('ul.checks', {}, checks.map(checkRow));
+/** @param ofNode what is said of checks that are the node's and not a service's */
+export function checkList(checks: readonly Check[], ofNode = ''): ElementTree {
+  return h(
+    'ul.checks',
+    {},
+    checks.map((check) => checkRow(check, check.serviceId === '' ? ofNode : '')),
+  );
 }
 
-function checkRow({ id, name, status, type, notes, output, serviceId }: Check): ElementTree {
+function checkRow({ id, name, status, type, notes, output, serviceId }: Check, kind: string): ElementTree {
   return h(
     'li',
     { key: `${serviceId} ${id}` },
@@ -50,7 +55,7 @@ function checkRow({ id, name, status, type, notes, output, serviceId }: Check): 
       {},
       statusIcon(checkStatus(status)),
       h('strong', {}, name),
-      h('span.quiet', {}, [serviceId === '' ? 'node check' : '', type, notes].filter(Boolean).join(' · ')),
+      h('span.quiet', {}, [kind, type, notes].filter(Boolean).join(' · ')),
     ),
     output !== '' && h('pre', { tabindex: 0, 'aria-label': `Output of ${name}` }, output.trimEnd()),
   );

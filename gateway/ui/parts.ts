@@ -54,7 +54,17 @@ export function factList(facts: readonly (readonly [name: string, value: Child])
   return h(
     'dl.facts',
     {},
-    facts.map(([name, value]) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, value))),
+    facts.map(([name, value]) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, value || '–'))),
+  );
+}
+
+/** Metadata in one line, as far as it fits. */
+export function metaList(meta: readonly (readonly [name: string, value: string])[]): Child {
+  if (meta.length === 0) return false;
+  return h(
+    'dl.meta',
+    { 'aria-label': 'Metadata' },
+    meta.map(([name, value]) => h('div', { key: name }, h('dt', {}, name), h('dd', {}, value || '–'))),
   );
 }
 

@@ -110,8 +110,25 @@ describe('listings', () => {
       [url('c1'), url('c2')].toSorted(),
     );
     expect(pool.leader(0)?.name).toBe('s3');
-    expect(pool.nodes().map(({ name }) => name)).toEqual(['s1', 's2', 's3']);
+    expect(pool.nodes().map((node) => node.url)).toEqual([url('s1'), url('s2'), url('s3')]);
     expect(pool.usable(0).map(({ name }) => name)).toEqual(['s2', 's3']);
+  });
+
+  test('dead is who the listing names as dead, and who lives nowhere else', () => {
+    const living = ['s2', 's3', 'c1'].map((name) => agent(name));
+    const moved = agent('c1', { url: 'http://c1:9500' });
+    pool.apply([...living, agent('c2', { isAlive: false })]);
+    expect(pool.dead().map(({ name }) => name)).toEqual(['c2']);
+    pool.apply([
+      ...living.slice(0, 2),
+      moved,
+      agent('c1', { isAlive: false }),
+      agent('s1', { isAlive: false }),
+    ]);
+    expect(pool.dead().map(({ name }) => name)).toEqual(['s1']);
+    // A configured address that no listing mentions any more may be anybody's.
+    pool.apply(living);
+    expect(pool.dead()).toEqual([]);
   });
 
   test('reads on an agent that is reported dead are given up', () => {

@@ -67,6 +67,8 @@ export class NodePool {
     for (const node of this.#nodes.values()) {
       if (listed.has(node.url)) continue;
       markDead(node);
+      // Whoever was there may live elsewhere by now: the address alone says nothing about the agent of that name.
+      node.name = '';
       if (this.#seeds.includes(node.url)) continue;
       this.#nodes.delete(node.url);
       gone.push(node.url);
@@ -95,9 +97,10 @@ export class NodePool {
     return clients.length > 0 ? clients : usable;
   }
 
-  /** Agents whose name is known and that the others report dead. */
+  /** Agents that the last listing named and reported dead, unless one of that name lives at another address. */
   dead(): readonly PoolNode[] {
-    return this.nodes().filter(({ isAlive, name }) => !isAlive && name !== '');
+    const dead = this.nodes().filter(({ isAlive, name }) => !isAlive && name !== '');
+    return dead.filter(({ name }) => !this.nodes().some((node) => node.isAlive && node.name === name));
   }
 
   usable(nowMs: number): readonly PoolNode[] {

@@ -28,6 +28,7 @@ import { resolveNodeId } from './node-id.ts';
 import { createPools, type Pools } from './pools.ts';
 import type { Stats } from './self.ts';
 import { dnsConfig, httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
+import { loadUiAssets } from './ui-assets.ts';
 
 /** What differs between a server and a client behind the same agent. */
 export interface Core {
@@ -295,10 +296,12 @@ async function startHttp(
 ): Promise<HttpServer | undefined> {
   const { config, env, log } = options;
   if (config.ports.http <= 0) return undefined;
+  const settings = httpConfig(config);
+  const uiAssets = settings.uiEnabled ? loadUiAssets(settings.uiContentPath, log) : undefined;
   const server = await startHttpServer({
     listen: listenAddresses(config),
     dependencies: { backend, agent: api, env, metrics, log: log.named('http'), compileFilter },
-    config: httpConfig(config),
+    config: { ...settings, uiAssets },
   });
   for (const address of server.addresses) {
     log.info('Started HTTP server', { address: `${address.host}:${address.port}`, network: 'tcp' });

@@ -57,7 +57,7 @@ export function httpConfig(config: Config): HttpConfig {
     isTracing: (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? '') !== '',
     enableDebug: config.enableDebug,
     uiEnabled: config.uiEnabled,
-    uiContentPath: config.uiContentPath,
+    uiContentPath: `/${config.uiContentPath.replace(/^\/+|\/+$/g, '')}/`.replace('//', '/'),
   };
 }
 

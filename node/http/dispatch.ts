@@ -7,7 +7,7 @@ import { type AccessRules, accessRules } from './access.ts';
 import type { HttpConfig, HttpDependencies } from './options.ts';
 import { QuerySyntaxError } from './query-string.ts';
 import { errorReply, isStream, NOT_FOUND, type Reply, type StreamReply, textReply } from './reply.ts';
-import { type HttpContext, HttpRequest } from './request.ts';
+import { findHeader, type HttpContext, HttpRequest } from './request.ts';
 import { logFailed, logFinished } from './request-log.ts';
 import { requestTimers } from './request-timers.ts';
 import { redirectReply, sendReply, sendStream } from './respond.ts';
@@ -50,7 +50,7 @@ export function createDispatcher(
       const method = incoming.method ?? 'GET';
       const reply =
         match === undefined
-          ? unroutedReply(method, target.path, config)
+          ? unroutedReply(method, target.path, config, findHeader(incoming, 'if-none-match'))
           : redirectReply(method, withQuery(`${escapePath(target.path)}/`, target.rawQuery));
       sendReply(incoming, response, reply, NO_HEADERS, false);
       return;

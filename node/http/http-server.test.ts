@@ -111,6 +111,17 @@ describe('routing', () => {
     expect(await send(withUi, 'GET', '/ui/dc1/services')).toMatchObject({ status: 200, text: '<html>' });
     expect((await send(withUi, 'GET', '/robots.txt')).status).toBe(404);
   });
+
+  test('pages of the UI run nothing but its own files and are not sent twice', async () => {
+    const asset = { body: Buffer.from('<html>'), contentType: 'text/html', etag: '"1"' };
+    const server = await start({ uiEnabled: true, uiAssets: () => asset });
+    const first = await send(server, 'GET', '/ui/');
+    expect(first.headers).toMatchObject({ etag: '"1"', 'x-content-type-options': 'nosniff' });
+    expect(first.headers['content-security-policy']).toMatch(/^default-src 'self';/);
+    const again = await send(server, 'GET', '/ui/', { headers: { 'If-None-Match': '"1"' } });
+    expect(again).toMatchObject({ status: 304, text: '' });
+    expect(again.headers['content-length']).toBeUndefined();
+  });
 });
 
 describe('settings', () => {

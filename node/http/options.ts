@@ -30,6 +30,8 @@ export interface HttpDependencies {
 export interface UiAsset {
   readonly body: Uint8Array;
   readonly contentType: string;
+  /** Quoted; changes with the body. Without it nothing is cached. */
+  readonly etag?: string;
 }
 
 /** Settings; durations in milliseconds, sizes in bytes. All of it may change by `HttpServer.configure`. */

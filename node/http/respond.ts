@@ -44,7 +44,9 @@ function write(
 ): void {
   if (response.destroyed) return;
   const length = typeof body === 'string' ? Buffer.byteLength(body, 'utf8') : body.length;
-  const headers = [...reply.headers, ...extra, 'Content-Length', String(length)];
+  const headers = [...reply.headers, ...extra];
+  // On a 304 it would speak of the page that the client has, not of this answer.
+  if (reply.status !== 304) headers.push('Content-Length', String(length));
   if (reply.closes === true) headers.push('Connection', 'close');
   response.writeHead(reply.status, headers);
   if (typeof body !== 'string' && length >= INLINE_BELOW_BYTES) response.end(body);

@@ -188,7 +188,7 @@ export class FakeAgent implements AgentApi {
   #eventWaiters = new Set<() => void>();
 
   async fireEvent(event: NewUserEvent): Promise<UserEvent> {
-    const id = `00000000-0000-0000-0000-${String(this.eventList.length).padStart(12, '0')}`;
+    const id = `a0000000-0000-0000-0000-${String(this.eventList.length).padStart(12, '0')}`;
     const fired = { ...event, id, version: 1, lTime: BigInt(this.eventList.length + 1) };
     this.eventList.push(fired);
     const woken = this.#eventWaiters;

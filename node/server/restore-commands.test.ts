@@ -1,7 +1,8 @@
+import { deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { kvGet, kvList } from '../rpc/endpoints.ts';
 import { topic } from '../state/topics.ts';
-import { Harness } from './endpoints/harness.ts';
+import { Harness, streamOf } from './endpoints/harness.ts';
 import {
   abortRestoreCommand,
   beginRestoreCommand,
@@ -35,12 +36,8 @@ function pieces(bytes: Buffer, size: number): Buffer[] {
 function upload(harness: Harness, id: string, parts: readonly Buffer[]): unknown[] {
   return [
     harness.apply(beginRestoreCommand(id)),
-    ...parts.map((part, i) => harness.apply(restorePieceCommand(id, i, part))),
+    ...parts.map((part, i) => harness.apply(restorePieceCommand(id, i, deflateRawSync(part)))),
   ];
-}
-
-async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 describe('a restore through the log', () => {
@@ -111,7 +108,7 @@ describe('a restore through the log', () => {
     await other.machine.restore(streamOf(await one.snapshot()));
     for (const harness of [one, other]) {
       for (const [i, part] of parts.slice(half).entries())
-        expect(harness.apply(restorePieceCommand('r', half + i, part))).toBe(true);
+        expect(harness.apply(restorePieceCommand('r', half + i, deflateRawSync(part)))).toBe(true);
       harness.apply(finishRestoreCommand('r', parts.length, index));
     }
     expect(texts(other)).toEqual(texts(one));
@@ -123,7 +120,7 @@ describe('a restore through the log', () => {
       'a piece that is missing',
       (parts, index) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 1, parts[1] ?? Buffer.alloc(0)),
+        restorePieceCommand('r', 1, deflateRawSync(parts[1] ?? '')),
         finishRestoreCommand('r', 2, index),
       ],
       'restore has 0 pieces instead of 2',
@@ -132,7 +129,7 @@ describe('a restore through the log', () => {
       'an end that is missing',
       (parts, index) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 0, Buffer.concat(parts).subarray(0, -3)),
+        restorePieceCommand('r', 0, deflateRawSync(Buffer.concat(parts).subarray(0, -3))),
         finishRestoreCommand('r', 1, index),
       ],
       'stream ends within a frame',
@@ -141,16 +138,25 @@ describe('a restore through the log', () => {
       'bytes that are no state',
       (_parts, index) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 0, Buffer.from([0, 0, 0, 1, 0xa1])),
+        restorePieceCommand('r', 0, deflateRawSync(Buffer.from([0, 0, 0, 1, 5]))),
         finishRestoreCommand('r', 1, index),
       ],
       'state snapshot: not one of this program',
     ],
     [
+      'bytes that are not packed',
+      (parts, index) => [
+        beginRestoreCommand('r'),
+        restorePieceCommand('r', 0, Buffer.concat([Buffer.from([0xff]), ...parts])),
+        finishRestoreCommand('r', 1, index),
+      ],
+      'invalid',
+    ],
+    [
       'another restore that has begun since',
       (parts, index) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 0, Buffer.concat(parts)),
+        restorePieceCommand('r', 0, deflateRawSync(Buffer.concat(parts))),
         beginRestoreCommand('s'),
         finishRestoreCommand('r', 1, index),
       ],
@@ -160,7 +166,7 @@ describe('a restore through the log', () => {
       'an abort',
       (parts, index) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 0, Buffer.concat(parts)),
+        restorePieceCommand('r', 0, deflateRawSync(Buffer.concat(parts))),
         abortRestoreCommand('r'),
         finishRestoreCommand('r', 1, index),
       ],
@@ -170,7 +176,7 @@ describe('a restore through the log', () => {
       'an index out of range',
       (parts) => [
         beginRestoreCommand('r'),
-        restorePieceCommand('r', 0, Buffer.concat(parts)),
+        restorePieceCommand('r', 0, deflateRawSync(Buffer.concat(parts))),
         finishRestoreCommand('r', 1, 2 ** 53 - 1),
       ],
       'state snapshot: its index is out of range',

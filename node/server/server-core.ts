@@ -38,7 +38,7 @@ import { QueryEngine } from './query-engine.ts';
 import { RaftMembership } from './raft-membership.ts';
 import { ReadPath } from './read-path.ts';
 import { ServerHealthMonitor } from './server-health.ts';
-import type { ServerMetrics } from './server-metrics.ts';
+import { collectServerGauges, type ServerMetrics } from './server-metrics.ts';
 import { SessionTimers } from './session-timers.ts';
 import { RestoreRun } from './snapshot/restore-run.ts';
 import { SnapshotPath } from './snapshot/snapshot-path.ts';
@@ -159,7 +159,14 @@ export class ServerCore {
       datacenters,
       restoreRun: this.#restoreRun,
     });
-    this.#collectGauges(parts.registry);
+    collectServerGauges(parts.registry, {
+      raftStatus: () => this.raft.status(),
+      waitingQueries: () => this.engine.waiting,
+      tables: () => this.#store.tables,
+      members: () => options.lan.members(),
+      health: () => this.#health?.report(),
+      timedSessions: () => this.#sessions?.size,
+    });
     this.#unsubscribe = this.raft.subscribe((event) => this.#onRaft(event));
   }
 
@@ -168,33 +175,6 @@ export class ServerCore {
     this.#endDuties();
     this.leadership.close();
     this.engine.close();
-  }
-
-  #collectGauges(registry: Metrics): void {
-    const gauge = (name: string) => registry.gauge(name);
-    const [applied, last] = [gauge('raft.applied_index'), gauge('raft.last_index')];
-    const [blocking, sessions] = [gauge('rpc.queries_blocking'), gauge('session_ttl.active')];
-    const [healthy, tolerance] = [gauge('autopilot.healthy'), gauge('autopilot.failure_tolerance')];
-    const [nodes, instances] = [gauge('state.nodes'), gauge('state.service_instances')];
-    const [servers, clients] = [gauge('members.servers'), gauge('members.clients')];
-    registry.onCollect(() => {
-      const status = this.raft.status();
-      applied.set(status.appliedIndex);
-      last.set(status.lastLogIndex);
-      blocking.set(this.engine.waiting);
-      const { tables } = this.#store;
-      nodes.set(tables.nodes.size);
-      instances.set(tables.instances.size);
-      const alive = this.#options.lan.members().filter((member) => member.status === 'alive');
-      const isServer = alive.filter((member) => member.tags.role === 'consul').length;
-      servers.set(isServer);
-      clients.set(alive.length - isServer);
-      if (this.#health === undefined) return;
-      const report = this.#health.report();
-      healthy.set(report.Healthy ? 1 : 0);
-      tolerance.set(report.FailureTolerance);
-      sessions.set(this.#sessions?.size ?? 0);
-    });
   }
 
   #onRaft(event: RaftEvent): void {

@@ -1,6 +1,9 @@
 /** The names under which a server counts what it does (reference: telemetry). */
 
-import type { Counter, Metrics, Sample } from '../../shared/metrics.ts';
+import type { Counter, Gauge, Metrics, Sample } from '../../shared/metrics.ts';
+import type { ServerHealthReport } from '../../shared/types/autopilot.ts';
+import type { GossipMember } from '../gossip/types.ts';
+import type { RaftStatus } from '../raft/types.ts';
 import {
   catalogDeregister,
   catalogRegister,
@@ -10,6 +13,7 @@ import {
 } from '../rpc/endpoints.ts';
 import { preparedQueryApply } from '../rpc/query-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
+import type { Tables } from '../state/tables.ts';
 
 /** Handles are looked up once: nothing here allocates per request. */
 export interface ServerMetrics {
@@ -75,4 +79,51 @@ export function createServerMetrics(metrics: Metrics): ServerMetrics {
     command: (type) => commands.get(type),
     write: (endpoint) => writes.get(endpoint),
   };
+}
+
+/** Where the gauges of a server come from. */
+export interface ServerGaugeSources {
+  readonly raftStatus: () => Pick<RaftStatus, 'appliedIndex' | 'lastLogIndex'>;
+  /** Blocking queries that wait now. */
+  readonly waitingQueries: () => number;
+  readonly tables: () => Pick<Tables, 'nodes' | 'instances'>;
+  /** Of the LAN pool. */
+  readonly members: () => readonly Pick<GossipMember, 'status' | 'tags'>[];
+  /** undefined on followers. */
+  readonly health: () => ServerHealthReport | undefined;
+  /** Sessions with a TTL; undefined on followers. */
+  readonly timedSessions: () => number | undefined;
+}
+
+/** Looks at all of them before every report. */
+export function collectServerGauges(registry: Metrics, sources: ServerGaugeSources): void {
+  const gauge = (name: string) => registry.gauge(name);
+  const [applied, last] = [gauge('raft.applied_index'), gauge('raft.last_index')];
+  const [waiting, sessions] = [gauge('rpc.queries_blocking'), gauge('session_ttl.active')];
+  const [healthy, tolerance] = [gauge('autopilot.healthy'), gauge('autopilot.failure_tolerance')];
+  const [nodes, instances] = [gauge('state.nodes'), gauge('state.service_instances')];
+  const [servers, clients] = [gauge('members.servers'), gauge('members.clients')];
+  registry.onCollect(() => {
+    const { appliedIndex, lastLogIndex } = sources.raftStatus();
+    applied.set(appliedIndex);
+    last.set(lastLogIndex);
+    waiting.set(sources.waitingQueries());
+    const tables = sources.tables();
+    nodes.set(tables.nodes.size);
+    instances.set(tables.instances.size);
+    const alive = sources.members().filter((member) => member.status === 'alive');
+    const aliveServers = alive.filter((member) => member.tags.role === 'consul').length;
+    servers.set(aliveServers);
+    clients.set(alive.length - aliveServers);
+    const report = sources.health();
+    // Only a leader knows: what it knew before it lost leadership must not stand for ever.
+    setOrClear(healthy, report === undefined ? undefined : Number(report.Healthy));
+    setOrClear(tolerance, report?.FailureTolerance);
+    setOrClear(sessions, sources.timedSessions());
+  });
+}
+
+function setOrClear(gauge: Gauge, value: number | undefined): void {
+  if (value === undefined) gauge.clear();
+  else gauge.set(value);
 }

@@ -5,9 +5,13 @@ import type {
   AgentSelf,
   AgentService,
   AgentServiceHealth,
+  AutopilotConfiguration,
+  AutopilotHealth,
+  AutopilotServerHealth,
   CreatedId,
   DatacenterCoordinates,
   EventEntry,
+  KeyringEntry,
   MetricSummary,
   NodeCoordinate,
   NodeWithServiceList,
@@ -15,9 +19,10 @@ import type {
   QueryExplanation,
   QueryResult,
   RaftConfiguration,
+  TxnAnswer,
 } from '../types/answers.ts';
 import type { PreparedQuery, QueryService } from '../types/prepared-query.ts';
-import type { TxnError, TxnOutcome, TxnResult } from '../types/txn.ts';
+import type { TxnError, TxnResult } from '../types/txn.ts';
 import type { NodeInfo, ServiceSummary } from '../types/ui.ts';
 import type {
   CheckDefinition,
@@ -374,10 +379,11 @@ export const ANSWER_SCHEMAS = {
     OpIndex: described('Its position in the request.', whole),
     What: text,
   }),
-  TxnOutcome: record<TxnOutcome>('A transaction was applied whole, or, with errors, not at all.', {
-    Results: orNull(list(ref('TxnResult'))),
-    Errors: orNull(list(ref('TxnError'))),
-  }),
+  TxnAnswer: record<TxnAnswer>(
+    'A transaction was applied whole, or, with errors, not at all. One that only reads says more.',
+    { Results: orNull(list(ref('TxnResult'))), Errors: orNull(list(ref('TxnError'))) },
+    META_OF_READ,
+  ),
   RaftServer: record<RaftServer>('A server of the Raft configuration.', {
     ID: text,
     Node: text,
@@ -390,6 +396,48 @@ export const ANSWER_SCHEMAS = {
     Servers: list(ref('RaftServer')),
     Index: unsigned,
   }),
+  AutopilotConfiguration: record<AutopilotConfiguration>('How servers are looked after.', {
+    CleanupDeadServers: flag,
+    LastContactThreshold: described('Go text.', text),
+    MaxTrailingLogs: whole,
+    MinQuorum: whole,
+    ServerStabilizationTime: described('Go text.', text),
+    RedundancyZoneTag: text,
+    DisableUpgradeMigration: flag,
+    UpgradeVersionTag: text,
+    ...INDEXES,
+  }),
+  AutopilotHealth: record<AutopilotHealth>('How the servers are.', {
+    Healthy: flag,
+    FailureTolerance: described('Servers that may still fail without loss of the quorum.', whole),
+    Servers: orNull(list(ref('AutopilotServerHealth'))),
+  }),
+  AutopilotServerHealth: record<AutopilotServerHealth>('How one server is.', {
+    ID: text,
+    Name: text,
+    Address: text,
+    SerfStatus: text,
+    Version: text,
+    Leader: flag,
+    LastContact: described('Go text; `-1ns`: not reachable.', text),
+    LastTerm: unsigned,
+    LastIndex: unsigned,
+    Healthy: flag,
+    Voter: flag,
+    StableSince: { type: 'string', format: 'date-time' },
+  }),
+  KeyringEntry: record<KeyringEntry>(
+    'The gossip keys of a pool, each with how many members have it.',
+    {
+      WAN: flag,
+      Datacenter: text,
+      Segment: text,
+      Keys: mapOf(whole),
+      PrimaryKeys: mapOf(whole),
+      NumNodes: whole,
+    },
+    { Messages: textMap, Error: text },
+  ),
   UiNode: record<NodeInfo>('A node with everything on it.', {
     ID: text,
     Node: text,

@@ -1,6 +1,7 @@
 /** Schemas of what clients send. Field names are read in any case, as Consul does; these are the canonical ones. */
 
 import type {
+  AutopilotRequest,
   CatalogCheck,
   CatalogDeregistration,
   CatalogRegistration,
@@ -215,6 +216,20 @@ export const REQUEST_SCHEMAS = {
         required: ['Type'],
       },
       DNS: { type: 'object', properties: { TTL: duration } },
+    },
+  ),
+  AutopilotRequest: record<AutopilotRequest>(
+    'How servers are looked after; what is left out becomes 0, `false` or empty.',
+    {},
+    {
+      CleanupDeadServers: flag,
+      LastContactThreshold: duration,
+      MaxTrailingLogs: whole,
+      MinQuorum: whole,
+      ServerStabilizationTime: duration,
+      RedundancyZoneTag: text,
+      DisableUpgradeMigration: flag,
+      UpgradeVersionTag: text,
     },
   ),
   CoordinateUpdate: record<CoordinateUpdate>(

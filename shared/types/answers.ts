@@ -1,6 +1,7 @@
 /** Answers of the `/v1` API that are put together for one endpoint, as on the wire. What they are made of is in `v1.ts`. */
 
-import type { PreparedQuery, QueryService } from './prepared-query.ts';
+import type { PreparedQuery } from './prepared-query.ts';
+import type { TxnOutcome } from './txn.ts';
 import type {
   Coordinate,
   HealthCheck,
@@ -133,8 +134,11 @@ export interface QueryResult extends EmbeddedMeta {
 
 /** A query as it would be executed for one name, templates filled in. */
 export interface QueryExplanation extends EmbeddedMeta {
-  Query: Omit<PreparedQuery, 'Service'> & { Service: QueryService };
+  Query: PreparedQuery;
 }
+
+/** Of a transaction that only reads, with what is known of the answering server. */
+export interface TxnAnswer extends TxnOutcome, Partial<EmbeddedMeta> {}
 
 export interface RaftConfiguration {
   Servers: RaftServer[];
@@ -144,4 +148,53 @@ export interface RaftConfiguration {
 /** Answer of a create: the new UUID. */
 export interface CreatedId {
   ID: string;
+}
+
+/** Durations are Go text. A request may give nanoseconds instead. */
+export interface AutopilotConfiguration {
+  CleanupDeadServers: boolean;
+  LastContactThreshold: string;
+  MaxTrailingLogs: number;
+  MinQuorum: number;
+  ServerStabilizationTime: string;
+  RedundancyZoneTag: string;
+  DisableUpgradeMigration: boolean;
+  UpgradeVersionTag: string;
+  CreateIndex: number;
+  ModifyIndex: number;
+}
+
+export interface AutopilotServerHealth {
+  ID: string;
+  Name: string;
+  Address: string;
+  SerfStatus: string;
+  Version: string;
+  Leader: boolean;
+  /** Go text; `-1ns`: not reachable. */
+  LastContact: string;
+  LastTerm: number;
+  LastIndex: number;
+  Healthy: boolean;
+  Voter: boolean;
+  StableSince: string;
+}
+
+export interface AutopilotHealth {
+  Healthy: boolean;
+  /** Servers that may still fail without loss of the quorum. */
+  FailureTolerance: number;
+  Servers: AutopilotServerHealth[] | null;
+}
+
+/** The gossip keys of one pool, each with how many members have it. */
+export interface KeyringEntry {
+  WAN: boolean;
+  Datacenter: string;
+  Segment: string;
+  Messages?: Record<string, string>;
+  Keys: Record<string, number>;
+  PrimaryKeys: Record<string, number>;
+  NumNodes: number;
+  Error?: string;
 }

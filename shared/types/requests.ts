@@ -184,3 +184,15 @@ export interface CoordinateUpdate {
   Datacenter?: string;
   Coord: Coordinate;
 }
+
+/** `PUT /v1/operator/autopilot/configuration`: what is left out becomes 0, false or ''. */
+export interface AutopilotRequest {
+  CleanupDeadServers?: boolean;
+  LastContactThreshold?: Duration;
+  MaxTrailingLogs?: number;
+  MinQuorum?: number;
+  ServerStabilizationTime?: Duration;
+  RedundancyZoneTag?: string;
+  DisableUpgradeMigration?: boolean;
+  UpgradeVersionTag?: string;
+}

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePorts, startPool, waitUntilReady } from '../../launch/pool.ts';
 import { eventually } from './eventually.ts';
 import { type DevAgent, startDevAgent, startTestGateway, type TestGateway } from './gateway-process.ts';
 import { type CollectedSpan, startTraceCollector, type TraceCollector } from './trace-collector.ts';
@@ -45,6 +46,41 @@ describe('with a collector', () => {
       'proconsul: PUT /v1/kv/',
       'proconsul: raft.propose',
     ]);
+  });
+
+  test('it goes on from agent to agent', async () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '50' };
+    const dataRoot = mkdtempSync(join(tmpdir(), 'proconsul-trace-'));
+    const portsOf = await freePorts(3);
+    const both = { agentEnv: env, gatewayEnv: env, gatewayPort: portsOf(2).http };
+    const pool = startPool({ servers: 1, clients: 1, dataRoot, portsOf, ...both });
+    try {
+      await waitUntilReady(pool);
+      await eventually('the gateway to know the client agent', async () => {
+        const text = await (await fetch(`${pool.gateway?.url}/metrics`)).text();
+        return text.includes('state="usable"} 2') ? true : undefined;
+      });
+      const traceId = 'c0'.repeat(16);
+      const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+      // A session belongs to the agent that makes it, so the gateway chooses a client agent for it.
+      const created = await fetch(`${pool.gateway?.url}/v1/session/create`, { method: 'PUT', headers });
+      expect(created.status).toBe(200);
+      const spans = await eventually('all spans', async () => {
+        const ours = collector.spans.filter((span) => span.traceId === traceId);
+        return ours.length >= 6 ? ours : undefined;
+      });
+      expect(chainOf(spans, 'b7ad6b7169203331')).toEqual([
+        'proconsul-gateway: PUT /v1/session/create',
+        'proconsul-gateway: upstream PUT /v1/session/create',
+        'proconsul: PUT /v1/session/create',
+        'proconsul: rpc.client',
+        'proconsul: rpc.server',
+        'proconsul: raft.propose',
+      ]);
+    } finally {
+      await pool.stop();
+      rmSync(dataRoot, { recursive: true, force: true });
+    }
   });
 
   test('a trace that the client does not sample is not taken up below', async () => {

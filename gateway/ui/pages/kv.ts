@@ -85,12 +85,12 @@ function readListing(answer: ApiAnswer, folder: string): string[] {
 function kvRow(scope: Scope, key: string): Child {
   const { dc } = scope;
   const isFolder = key.endsWith('/');
-  const problem = keyProblem(isFolder ? key.slice(0, -1) : key);
+  const problem = keyProblem(isFolder ? `${key}x` : key);
   const href = scope.href(isFolder ? { page: 'kv', dc, folder: key } : { page: 'key', dc, key });
   return h(
     'li.row',
     { key },
-    h(`span.icon.${isFolder ? 'folder' : 'key'}`, { 'aria-hidden': 'true' }, isFolder ? '▸' : '•'),
+    h(`span.icon.${isFolder ? 'folder' : 'key'}`, { 'aria-hidden': 'true' }),
     h(
       'div.main',
       {},

@@ -23,8 +23,7 @@ export function membersPage(scope: Scope): Page {
   return {
     title: 'Members',
     view: () => [
-      pageHead('Members'),
-      h('p.quiet', {}, 'Asked for every ten seconds.'),
+      pageHead('Members', h('p.quiet', {}, 'Updated every 10 seconds')),
       h('section', { 'aria-labelledby': 'pool' }, [
         h('h2', { id: 'pool' }, 'Gossip pool'),
         whenLoaded(scope, members, (found) => [membersTable(scope, found)]),

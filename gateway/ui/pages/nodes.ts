@@ -49,8 +49,7 @@ function nodeRow(scope: Scope, node: NodeEntry, leader: string): Child {
       isLeaderNode(node, leader) && h('span.kind.leader', {}, 'leader'),
       h('code.address', {}, node.address),
     ),
-    h('span.quiet.amount', {}, counted(node.instances.length, 'service')),
-    healthBadges(health),
+    h('div.side', {}, h('span.quiet', {}, counted(node.instances.length, 'service')), healthBadges(health)),
   );
 }
 

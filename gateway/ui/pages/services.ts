@@ -52,8 +52,7 @@ function serviceRow(scope: Scope, { name, kind, tags, instances, nodes, health }
       kind !== '' && h('span.kind', {}, kind),
       tagList(tags, SHOWN_TAGS),
     ),
-    h('span.quiet.amount', {}, instanceCount(instances, nodes)),
-    healthBadges(health),
+    h('div.side', {}, h('span.quiet', {}, instanceCount(instances, nodes)), healthBadges(health)),
   );
 }
 

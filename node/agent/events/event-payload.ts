@@ -8,7 +8,7 @@ export const EVENT_VERSION = 1;
 const MAX_VERSION = 2 ** 31 - 1;
 
 /** Writes the new flavour of msgpack (short strings, binary), which is what Consul puts into this payload. */
-const packr = new Packr({ useRecords: false });
+const packr = new Packr({ useRecords: false, variableMapSize: true });
 
 /** Empty fields are left out. */
 export function encodeUserEvent(event: Omit<UserEvent, 'lTime'>): Uint8Array {

@@ -16,6 +16,7 @@ import { healthRoutes } from './health.ts';
 import { internalUiRoutes } from './internal-ui.ts';
 import { keyringRoutes } from './keyring.ts';
 import { kvRoutes } from './kv.ts';
+import { openApiRoutes } from './openapi.ts';
 import { operatorRoutes } from './operator.ts';
 import { queryRoutes } from './query.ts';
 import { sessionRoutes } from './session.ts';
@@ -39,6 +40,7 @@ export const ROUTES: readonly Route[] = [
   ...internalUiRoutes,
   ...keyringRoutes,
   ...kvRoutes,
+  ...openApiRoutes,
   ...operatorRoutes,
   ...queryRoutes,
   ...sessionRoutes,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { refused } from '../../../shared/errors.ts';
-import { type TarEntry, tarEntries } from '../../../shared/tar.ts';
+import { type TarEntry, TarError, tarEntries } from '../../../shared/tar.ts';
 import { type ArchiveMeta, META_FILE, STATE_FILE, SUMS_FILE } from './archive-format.ts';
 
 const GZIP_HEADER_BYTES = 10;
@@ -169,17 +169,21 @@ function checkSums(listed: string, sums: ReadonlyMap<string, string>): void {
   }
 }
 
-/** zlib's complaints in Go's words. */
+/** What a reader of damaged bytes says, in Go's words. */
 function unreadable(error: unknown): Error {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const text = textOf(error);
-  const reason =
-    code === 'Z_BUF_ERROR' || text === 'unexpected EOF'
-      ? 'failed reading snapshot: unexpected EOF'
-      : code === 'Z_DATA_ERROR'
-        ? `failed reading snapshot: ${text === 'incorrect data check' ? 'gzip: invalid checksum' : `flate: corrupt input (${text})`}`
-        : text;
+  const damage = damageText(error);
+  const reason = damage === undefined ? textOf(error) : `failed reading snapshot: ${damage}`;
   return refused(`failed to read snapshot file: ${reason}`);
+}
+
+/** undefined when the bytes are sound as gzip and tar. */
+function damageText(error: unknown): string | undefined {
+  if (error instanceof TarError) return error.message;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'Z_BUF_ERROR') return 'unexpected EOF';
+  if (code !== 'Z_DATA_ERROR') return undefined;
+  const text = textOf(error);
+  return text === 'incorrect data check' ? 'gzip: invalid checksum' : `flate: corrupt input (${text})`;
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -1,5 +1,7 @@
 /** Restores an archive on the leader: checks it while it comes in, and logs its state piece by piece. */
 
+import { promisify } from 'node:util';
+import { deflateRaw } from 'node:zlib';
 import { type Env, randomUuid } from '../../../shared/env.ts';
 import { ConsulError, refused, toConsulError } from '../../../shared/errors.ts';
 import type { Logger } from '../../../shared/log.ts';
@@ -15,6 +17,9 @@ import { readArchive } from './archive-reader.ts';
 
 /** Large enough that the log's cost per command does not count, small enough not to hold up heartbeats. */
 const PIECE_BYTES = 512 * 1024;
+/** Off the main thread; most states shrink to a fraction, and with them the log. */
+const packed = promisify<Uint8Array, { level: number }, Buffer>(deflateRaw);
+const DEFLATE_OPTIONS = { level: 1 };
 /** What the state begins with, within its first frame. */
 const FORMAT_MARK = 'proconsul-state';
 const MARK_WITHIN_BYTES = 64;
@@ -45,6 +50,7 @@ export class RestoreRun {
       await upload.finish(meta.Index);
       this.#o.log.info('restored user snapshot', { id: meta.ID, index: meta.Index });
     } catch (error) {
+      await upload.settled();
       if (upload.isBegun) await this.#abort(upload.id);
       throw toConsulError(error);
     } finally {
@@ -77,6 +83,8 @@ class PieceUpload {
   readonly id: string;
   readonly #apply: (command: Command) => Promise<void>;
   isBegun = false;
+  /** The piece before: it is agreed upon while the next one is read and packed. */
+  #underWay: Promise<void> = Promise.resolve();
   #sequence = 0;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
@@ -94,6 +102,7 @@ class PieceUpload {
 
   async finish(snapshotIndex: number): Promise<void> {
     if (this.#heldBytes > 0 || !this.isBegun) await this.#flush();
+    await this.#underWay;
     await this.#apply(finishRestoreCommand(this.id, this.#sequence, snapshotIndex));
   }
 
@@ -102,7 +111,19 @@ class PieceUpload {
     this.#held = [];
     this.#heldBytes = 0;
     if (!this.isBegun) await this.#begin(bytes);
-    await this.#apply(restorePieceCommand(this.id, this.#sequence++, bytes));
+    const piece = await packed(bytes, DEFLATE_OPTIONS);
+    await this.#underWay;
+    this.#underWay = this.#apply(restorePieceCommand(this.id, this.#sequence++, piece));
+    this.#underWay.catch(() => {
+      // Thrown again where it is waited for.
+    });
+  }
+
+  /** Resolves when nothing is on its way to the log any more. */
+  async settled(): Promise<void> {
+    await this.#underWay.catch(() => {
+      // What failed was told by then.
+    });
   }
 
   async #begin(bytes: Buffer): Promise<void> {
