@@ -90,7 +90,7 @@ export function startPool(options: PoolOptions): LocalPool {
 }
 
 /**
- * Waits until a leader is known, all agents are members and the gateway is ready.
+ * Waits until a leader is known, all agents are members and the gateway knows them.
  * @throws Error with the last output of a process that ended, or of the first agent when time is up
  */
 export async function waitUntilReady(pool: LocalPool, timeoutMs = 60_000): Promise<void> {
@@ -115,7 +115,19 @@ async function isReady(pool: LocalPool): Promise<boolean> {
   );
   if (nodes.some((list) => list === undefined || list.length < pool.agents.length)) return false;
   if (pool.gateway === undefined) return true;
-  return (await fetchJson(`${pool.gateway.url}/v1/catalog/nodes`)) !== undefined;
+  return gatewaySeesAll(pool.gateway.url, pool.agents.length);
+}
+
+/** The gateway asks for the pool once a second: until it knows an agent, it gives it nothing. */
+async function gatewaySeesAll(url: string, agents: number): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(3000) });
+    const metrics = await response.text();
+    return metrics.includes(`proconsul_gateway_pool_nodes{state="usable"} ${agents}\n`);
+  } catch {
+    // Not up yet is an answer here.
+    return false;
+  }
 }
 
 /** undefined on any failure, a status other than 200 included. */

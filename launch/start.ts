@@ -68,6 +68,7 @@ function banner(): string {
 Proconsul is running.
 
   Gateway   ${gatewayUrl}          HTTP API, DNS over HTTPS at /dns-query
+  Web UI    ${gatewayUrl}/ui/
   Agent     ${agentUrl}          one server${keepsData ? '' : ', in memory: everything is gone when it stops'}
   DNS       127.0.0.1:${DNS_PORT}                UDP and TCP
 

@@ -102,15 +102,14 @@ export interface Explanation {
 export function explain(error: ApiError): Explanation {
   const { status, message } = error;
   if (status === 0)
-    return plain('No answer', 'The agent cannot be reached from this browser. Is it running? Trying again.');
+    return plain('No answer', 'The agent cannot be reached from this browser. Is it running?');
   if (/ACL not found/i.test(message))
     return aboutToken('The token is not known', 'It may have been deleted or mistyped.');
   if (status === 403 || status === 401)
     return aboutToken('Permission denied', 'Set a token that may see or do this.');
   if (/no cluster leader/i.test(message))
-    return plain('No cluster leader', 'The servers have not elected a leader. Trying again.');
-  if (status === 429 || status === 503)
-    return plain('The agent is busy', 'It refuses requests for now. Trying again.');
+    return plain('No cluster leader', 'The servers have not elected a leader.');
+  if (status === 429 || status === 503) return plain('The agent is busy', 'It refuses requests for now.');
   if (status === 413) return plain('Too large', 'The agent does not take values of this size.');
   return plain(`The agent answered with an error (${status})`, '');
 }

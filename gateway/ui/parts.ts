@@ -90,7 +90,7 @@ export function errorNote<T>(scope: Scope, live: Live<T>): Child {
   const { error, retryAtMs } = live;
   if (error === undefined) return false;
   const { title, advice, isAboutToken } = explain(error);
-  const wait = retryAtMs === undefined ? '' : ` Next attempt in about ${seconds(scope.msUntil(retryAtMs))}.`;
+  const wait = retryAtMs === undefined ? '' : ` Trying again in about ${seconds(scope.msUntil(retryAtMs))}.`;
   return h(
     'div.note.critical',
     { role: 'alert' },

@@ -1,12 +1,12 @@
 /** One key: shown, changed and deleted with check-and-set, so that nobody's change is overwritten unseen. */
 
 import { type ApiAnswer, ApiError, explain, parseJson } from '../api.ts';
-import { byteSize, shellWord } from '../format.ts';
+import { byteSize, counted, shellWord } from '../format.ts';
 import { type Editing, follow, isChanged, type Stored } from '../kv-editing.ts';
 import { checkDraft, type Draft, kvForm } from '../kv-form.ts';
 import { keyPath, lastPart, parentFolder } from '../kv-key.ts';
 import { bytesFromBase64, editableText, exactFlags, hexDump } from '../kv-value.ts';
-import { readKvEntry } from '../model.ts';
+import { type KvEntry, readKvEntry } from '../model.ts';
 import { emptyState, factList, note, pageHead, serverText, whenLoaded } from '../parts.ts';
 import type { Page, Scope } from '../scope.ts';
 import { type Child, h } from '../tree.ts';
@@ -140,8 +140,7 @@ function conflict(text: string, takeLatest: () => void): Child {
 export function failed(error: unknown): Child {
   if (!(error instanceof ApiError)) return note('critical', 'Not done', String(error));
   const { title, advice } = explain(error);
-  // Nobody repeats a write by itself.
-  return note('critical', title, advice.replace(' Trying again.', ''), serverText(error.message));
+  return note('critical', title, advice, serverText(error.message));
 }
 
 /** Values that are no text are also shown byte by byte. */
@@ -170,10 +169,14 @@ function facts({ entry }: Stored): Child {
     factList([
       ['ModifyIndex', String(entry.modifyIndex)],
       ['CreateIndex', String(entry.createIndex)],
-      ['LockIndex', String(entry.lockIndex)],
-      ['Session', entry.session === '' ? 'not locked' : h('code', {}, entry.session)],
+      ['Lock', lockOf(entry)],
     ]),
   );
+}
+
+function lockOf({ session, lockIndex }: KvEntry): Child {
+  const before = lockIndex === 0 ? '' : `, locked ${counted(lockIndex, 'time')} so far`;
+  return session === '' ? `not locked${before}` : ['held by session ', h('code', {}, session)];
 }
 
 function missing(scope: Scope, key: string): Child {

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
+import { type TarEntry, tarEntries } from '../../../../shared/tar.ts';
 import { messageOf } from '../../flag-access.ts';
-import { type TarEntry, tarEntries } from './tar-stream.ts';
 
 /** What `meta.json` says. `Size` is that of `state.bin`, bytes. */
 export interface SnapshotMeta {
