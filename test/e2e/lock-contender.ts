@@ -41,7 +41,8 @@ interface Reply {
   readonly text: string;
 }
 
-const RENEWAL_MS = 3000;
+/** How often a session is renewed. */
+export const RENEWAL_MS = 3000;
 const INSIDE_MS = 15;
 
 export function writeLog(file: string, line: LogLine): void {

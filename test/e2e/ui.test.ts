@@ -128,6 +128,13 @@ describe.skipIf(!hasTool('chromium'))('the web UI', () => {
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
   });
 
+  test('all of it is below 60 KB', async () => {
+    const sizes = await page.evaluate<number[]>(`Promise.all(
+      ['', 'app.js', 'app.css', 'favicon.svg'].map(async (name) => (await (await fetch('/ui/' + name)).text()).length),
+    )`);
+    expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(60_000);
+  });
+
   test('nothing that the browser had to refuse or report', () => {
     // A key that isn't there is an answer to the UI and an error to the browser's log.
     expect(page.complaints.filter((text) => !text.includes('status of 404'))).toEqual([]);

@@ -21,6 +21,7 @@ export function kvPage(scope: Scope, folder: string): Page {
     row: (key) => kvRow(scope, key),
     noun: ['entry', 'entries'],
   };
+  const hasKeys = () => (listing.value?.length ?? 0) > 0;
   const removeAll = async () => {
     failure = undefined;
     try {
@@ -48,7 +49,9 @@ export function kvPage(scope: Scope, folder: string): Page {
         h(
           'div.actions',
           {},
-          folder !== '' && h('button.danger', { type: 'button', onclick: askToRemove }, 'Delete folder'),
+          folder !== '' &&
+            hasKeys() &&
+            h('button.danger', { type: 'button', onclick: askToRemove }, 'Delete folder'),
           h('a.button.primary', { href: scope.href({ page: 'new-key', dc, folder }) }, 'New key'),
         ),
       ),
