@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LocalProcess, startProcess } from '../../launch/process.ts';
 import { eventually } from './eventually.ts';
-import { LOCK_KEY, type LogLine, RENEWAL_MS, SESSION_TTL_SECONDS, writeLog } from './lock-contender.ts';
+import { LOCK_KEY, type LogLine, writeLog } from './lock-contender.ts';
 import { type SmallPool, startSmallPool } from './small-pool.ts';
 
 const PROGRAM = new URL('lock-contender.ts', import.meta.url).pathname;
