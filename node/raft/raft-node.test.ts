@@ -161,6 +161,8 @@ describe('three servers', () => {
     });
     expect((await unread).code).toBe('not-leader');
     expect(node.hasLease()).toBe(false);
+    // It heard from a leader until now, from itself: stale reads go on.
+    expect(node.status().lastContactMs).toBeLessThan(1000);
     const next = await three.elected();
     expect(next.server).not.toBe(server);
     await three.propose(next.node, 'kept');

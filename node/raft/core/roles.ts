@@ -23,6 +23,8 @@ export function becomeFollower(state: CoreState, term: Term, leader: NodeId | un
     state.outbox.hardStateChanged();
   }
   if (isNews) state.leaderRound = 0;
+  // Until this moment it heard from the leader all the time: from itself.
+  if (state.role === 'leader') state.heardLeaderAtMs = state.nowMs;
   endLeadership(state);
   state.role = 'follower';
   state.leader = leader;
