@@ -276,6 +276,27 @@ describe('blocking', () => {
     expect((await call).index).toBe(7);
   });
 
+  test('answers that are waited on push out no others, and count again once nobody waits', async () => {
+    const state = new Cells({ maxEntries: 2, maxBytes: 1e9, maxWaiters: 10 });
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    for (const name of names) state.set(name, 'old', 5);
+    const calls = names.map((name) => state.block(name, { minIndex: 5 }));
+    state.set('x', 1, 5);
+    state.current('x');
+    const runs = state.runs;
+    state.current('x');
+    expect(state.runs).toBe(runs);
+    expect(state.engine.size).toBe(6);
+    for (const name of names) {
+      state.set(name, 'new', 7);
+      state.wake(name);
+    }
+    expect((await Promise.all(calls)).map(({ index }) => index)).toEqual([7, 7, 7, 7, 7]);
+    state.set('y', 1, 8);
+    state.current('y');
+    expect(state.engine.size).toBeLessThanOrEqual(2);
+  });
+
   test('close ends every wait', async () => {
     const state = new Cells();
     state.set('a', 'old', 5);

@@ -75,7 +75,7 @@ interface Entry<Q> {
  * Invariants: an answer is served only if the state has not changed at all since it was checked; what it costs to
  * check again is one run of the query, whose value is the same reference while nothing relevant changed, so that
  * rendered texts stay. An entry watches topics exactly while it has waiters and is not listed in `#moved`.
- * `#bytes` is the sum over all entries.
+ * `#idle` holds exactly the entries without waiters. `#bytes` is the sum over all entries, `#awaitedBytes` over the rest.
  */
 export class QueryEngine<Q extends Queryable> {
   readonly #source: TopicSource;
@@ -83,8 +83,10 @@ export class QueryEngine<Q extends Queryable> {
   readonly #env: Env;
   readonly #limits: QueryEngineLimits;
   readonly #entries = new Map<string, Entry<Q>>();
+  readonly #idle = new Map<string, Entry<Q>>();
   #version = 0;
   #bytes = 0;
+  #awaitedBytes = 0;
   #waiting = 0;
   #moved: Entry<Q>[] = [];
 
@@ -171,7 +173,9 @@ export class QueryEngine<Q extends Queryable> {
       for (const waiter of entry.waiters) this.#settle(entry, waiter)?.reject(error);
     }
     this.#entries.clear();
+    this.#idle.clear();
     this.#bytes = 0;
+    this.#awaitedBytes = 0;
   }
 
   #firstAnswer(query: Q, args: unknown, key: string): Answer {
@@ -189,6 +193,7 @@ export class QueryEngine<Q extends Queryable> {
       bytes: 0,
     };
     this.#entries.set(key, entry);
+    this.#idle.set(key, entry);
     return this.#take(entry, result);
   }
 
@@ -236,7 +241,10 @@ export class QueryEngine<Q extends Queryable> {
       waiter.timer = this.#env.clock.setTimer(waitMs + jitterMs, () => this.#onTimeout(entry, waiter));
       entry.waiters.add(waiter);
       this.#waiting++;
-      if (entry.waiters.size === 1) this.#watch(entry, answer);
+      if (entry.waiters.size > 1) return;
+      this.#idle.delete(entry.key);
+      this.#awaitedBytes += entry.bytes;
+      this.#watch(entry, answer);
     });
   }
 
@@ -290,33 +298,41 @@ export class QueryEngine<Q extends Queryable> {
     this.#waiting--;
     waiter.timer?.cancel();
     if (waiter.onAbort !== undefined) waiter.signal?.removeEventListener('abort', waiter.onAbort);
-    if (entry.waiters.size === 0) stopWatching(entry);
+    if (entry.waiters.size === 0) {
+      stopWatching(entry);
+      this.#idle.set(entry.key, entry);
+      this.#awaitedBytes -= entry.bytes;
+    }
     return waiter;
   }
 
   #count(entry: Entry<Q>, bytes: number): void {
     this.#bytes += bytes - entry.bytes;
+    if (entry.waiters.size > 0) this.#awaitedBytes += bytes - entry.bytes;
     entry.bytes = bytes;
   }
 
-  /** Second chance: the oldest entry that nobody asked for since the last look goes first. */
+  /** Second chance: the oldest idle entry that nobody asked for since the last look goes first. */
   #evict(keep: Entry<Q>): void {
-    let steps = 2 * this.#entries.size;
-    while (this.#isOverLimit() && steps-- > 0) {
-      const [oldest] = this.#entries.values();
-      if (oldest === undefined) return;
-      this.#entries.delete(oldest.key);
-      if (oldest === keep || oldest.waiters.size > 0 || oldest.isUsed) {
+    let steps = 2 * this.#idle.size;
+    // What is put back comes up again at the end of this very loop.
+    for (const oldest of this.#idle.values()) {
+      if (!this.#isOverLimit() || steps-- <= 0) return;
+      this.#idle.delete(oldest.key);
+      if (oldest === keep || oldest.isUsed) {
         oldest.isUsed = oldest === keep;
-        this.#entries.set(oldest.key, oldest);
+        this.#idle.set(oldest.key, oldest);
       } else {
+        this.#entries.delete(oldest.key);
         this.#bytes -= oldest.bytes;
       }
     }
   }
 
+  /** Answers that somebody waits on do not count: `maxWaiters` bounds them, and looking past them would cost each read. */
   #isOverLimit(): boolean {
-    return this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes;
+    const idleBytes = this.#bytes - this.#awaitedBytes;
+    return this.#idle.size > this.#limits.maxEntries || idleBytes > this.#limits.maxBytes;
   }
 }
 
