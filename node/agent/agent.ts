@@ -26,6 +26,7 @@ import type { LocalAgent } from './local/types.ts';
 import type { MonitorSink } from './logging/monitor-sink.ts';
 import { resolveNodeId } from './node-id.ts';
 import { createPools, type Pools } from './pools.ts';
+import { createRemoteExec } from './remote-exec/remote-exec.ts';
 import type { Stats } from './self.ts';
 import { dnsConfig, httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
 import { loadUiAssets } from './ui-assets.ts';
@@ -81,7 +82,12 @@ export function createAgent(options: AgentOptions): Agent {
     ? createServerCore(options, nodeId, pools, metrics)
     : createClientCore(options, pools, metrics);
   const local = createLocal(options, nodeId, pools, core);
-  const events = createEventLog({ nodeName: config.nodeName, services: () => local.services(), log });
+  const { nodeName } = config;
+  const remoteExec = config.disableRemoteExec
+    ? undefined
+    : createRemoteExec({ nodeName, backend: core.backend, env, log });
+  const execute = remoteExec?.run;
+  const events = createEventLog({ nodeName, services: () => local.services(), execute, log });
   pools.lan.subscribe((event) => events.hear(event));
   for (const pool of [pools.lan, pools.wan]) if (pool !== undefined) collectPool(metrics, pool);
   const stopMetrics: (() => void)[] = [];
@@ -115,6 +121,7 @@ export function createAgent(options: AgentOptions): Agent {
       log.info('Requesting shutdown');
       for (const stop of stopMetrics.splice(0)) stop();
       for (const joiner of joiners) joiner.stop();
+      remoteExec?.stop();
       await local.stop();
       await core.stop();
       await pools.lan.shutdown();

@@ -124,6 +124,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     enableScriptChecks,
     enableLocalScriptChecks: reader.bool('enable_local_script_checks', enableScriptChecks),
     enableDebug: reader.bool('enable_debug', isDev),
+    disableRemoteExec: reader.bool('disable_remote_exec', true),
     disableCoordinates: reader.bool('disable_coordinates', false),
     coordinateIntervalMs: isDev ? 100 : 15_000,
     translateWanAddrs: reader.bool('translate_wan_addrs', false),

@@ -148,6 +148,7 @@ export interface Config {
   readonly enableScriptChecks: boolean;
   readonly enableLocalScriptChecks: boolean;
   readonly enableDebug: boolean;
+  readonly disableRemoteExec: boolean;
   readonly disableCoordinates: boolean;
   readonly coordinateIntervalMs: number;
   readonly translateWanAddrs: boolean;

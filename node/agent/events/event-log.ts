@@ -16,6 +16,8 @@ export interface EventLogOptions {
   readonly nodeName: string;
   /** Local services by ID. */
   readonly services: () => ReadonlyMap<string, Pick<Service, 'Tags'>>;
+  /** Takes up remote executions; undefined while they are disabled. */
+  readonly execute?: ((event: UserEvent) => void) | undefined;
   readonly log: Logger;
 }
 
@@ -38,7 +40,8 @@ export function createEventLog(options: EventLogOptions): EventLog {
       log.warn('Event version may have unsupported features', { event: event.name, version: event.version });
     if (!isMeantForUs(event, options)) return;
     if (event.name === REMOTE_EXEC) {
-      log.info('ignoring remote exec event, disabled.', { event_name: event.name, event_id: event.id });
+      if (options.execute !== undefined) options.execute(event);
+      else log.info('ignoring remote exec event, disabled.', { event_name: event.name, event_id: event.id });
       return;
     }
     log.debug('new event', { event_name: event.name, event_id: event.id });

@@ -8,6 +8,7 @@ import { startBanner } from '../../agent/banner.ts';
 import { createConsoleSink } from '../../agent/logging/console-sink.ts';
 import { createFileSink } from '../../agent/logging/file-sink.ts';
 import { createMonitorSink } from '../../agent/logging/monitor-sink.ts';
+import { boundYoungGeneration } from '../../agent/young-generation.ts';
 import { AGENT_FLAGS } from '../../config/agent-flags.ts';
 import { buildConfig, realHostFacts } from '../../config/build.ts';
 import type { Config } from '../../config/config.ts';
@@ -42,6 +43,7 @@ function readConfig(flags: ParsedFlags): Config {
 }
 
 async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<number> {
+  boundYoungGeneration();
   const logging = openLogging(config);
   if (typeof logging === 'string') {
     io.err(`==> ${logging}\n`);
