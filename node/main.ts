@@ -16,6 +16,7 @@ const io: CliIo = {
     for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array);
     return Buffer.concat(chunks);
   },
+  isErrTerminal: process.stderr.isTTY === true,
   env: process.env,
   clock: realEnv.clock,
   interrupted: interruption.signal,

@@ -6,7 +6,7 @@ import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Config } from '../config/config.ts';
-import { ConfigError } from '../config/decode.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { type DnsServer, startDnsServer } from '../dns/dns-server.ts';
 import { createRecursor } from '../dns/recursor.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';

@@ -13,6 +13,8 @@ export interface CliIo {
   /** Writes text to standard output, or error. Line ends are the caller's. */
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Standard error is read by a person. */
+  readonly isErrTerminal?: boolean;
   /** All of standard input. */
   readonly readStdin: () => Promise<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;

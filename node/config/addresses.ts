@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { ConfigError } from './decode.ts';
+import { ConfigError } from './config-error.ts';
 
 /** As `os.networkInterfaces()`. */
 export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
@@ -43,9 +43,11 @@ export function detectAdvertiseAddress(bindAddress: string, interfaces: Interfac
     if (found.length > 1) {
       throw new ConfigError(
         "Multiple private IPv4 addresses found. Please configure one with 'bind' and/or 'advertise'.",
+        { keys: ['bind_addr'] },
       );
     }
-    if (found[0] === undefined) throw new ConfigError('No private IPv4 address found');
+    if (found[0] === undefined)
+      throw new ConfigError('No private IPv4 address found', { keys: ['bind_addr'] });
     return found[0];
   }
   if (bindAddress === '::') {
@@ -53,9 +55,11 @@ export function detectAdvertiseAddress(bindAddress: string, interfaces: Interfac
     if (found.length > 1) {
       throw new ConfigError(
         "Multiple public IPv6 addresses found. Please configure one with 'bind' and/or 'advertise'.",
+        { keys: ['bind_addr'] },
       );
     }
-    if (found[0] === undefined) throw new ConfigError('No public IPv6 address found');
+    if (found[0] === undefined)
+      throw new ConfigError('No public IPv6 address found', { keys: ['bind_addr'] });
     return found[0];
   }
   return bindAddress;

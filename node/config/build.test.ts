@@ -18,7 +18,8 @@ const HOST = {
   interfaces: { lo: [address('127.0.0.1', true)], eth0: [address('10.1.2.3')] },
 } as HostFacts;
 
-const build = (tree: Tree, isDev = false, host = HOST) => buildConfig({ tree, isDev, warnings: [] }, host);
+const build = (tree: Tree, isDev = false, host = HOST) =>
+  buildConfig({ tree, isDev, sources: [], warnings: [] }, host);
 const valid: Tree = { data_dir: '/data' };
 
 test('a client with defaults', () => {

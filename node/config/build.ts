@@ -14,9 +14,11 @@ import type {
   Ports,
   TelemetrySettings,
 } from './config.ts';
-import { ConfigError, isTree, listErrors, type Tree } from './decode.ts';
+import { ConfigError } from './config-error.ts';
+import { isTree, listErrors, type Tree } from './decode.ts';
 import { checkFromTree, list, number, serviceFromTree, text, textMap, texts } from './definitions.ts';
 import type { LoadedConfig } from './load.ts';
+import { locating } from './locate.ts';
 import { validateConfig, warningsFor } from './validate.ts';
 
 export interface HostFacts {
@@ -30,10 +32,13 @@ export function realHostFacts(): HostFacts {
 
 /** @throws ConfigError with the sentence that `agent` prints after `==> ` */
 export function buildConfig(loaded: LoadedConfig, host: HostFacts): Config {
-  const reader = new TreeReader(loaded.tree);
-  const config = assemble(reader, loaded, host);
-  reader.finish();
-  validateConfig(config, loaded.tree);
+  const config = locating(loaded.sources, () => {
+    const reader = new TreeReader(loaded.tree);
+    const assembled = assemble(reader, loaded, host);
+    reader.finish();
+    validateConfig(assembled, loaded.tree);
+    return assembled;
+  });
   return deepFreeze({ ...config, warnings: [...loaded.warnings, ...warningsFor(config, loaded.tree)] });
 }
 
@@ -142,7 +147,8 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
 function ports(reader: TreeReader, isDev: boolean): Ports {
   const port = (key: string, fallback: number) => {
     const value = reader.int(`ports.${key}`, fallback);
-    if (value > 65_535) throw new ConfigError(`ports.${key}: invalid port: ${value}`);
+    if (value > 65_535)
+      throw new ConfigError(`ports.${key}: invalid port: ${value}`, { keys: [`ports.${key}`] });
     return value <= 0 ? -1 : value;
   };
   return {
@@ -195,6 +201,7 @@ function logSettings(reader: TreeReader, isDev: boolean): LogSettings {
   if (level === undefined) {
     throw new ConfigError(
       `Invalid log level: ${given}. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]`,
+      { keys: ['log_level'] },
     );
   }
   return {
@@ -281,6 +288,7 @@ function gossip(reader: TreeReader, block: string, defaults: GossipTuning): Goss
 class TreeReader {
   readonly #tree: Tree;
   readonly #errors: string[] = [];
+  readonly #badKeys: string[] = [];
 
   constructor(tree: Tree) {
     this.#tree = tree;
@@ -314,6 +322,7 @@ class TreeReader {
     try {
       return parseDurationMs(given);
     } catch (error) {
+      this.#badKeys.push(key);
       this.#errors.push(`${key}: invalid duration: ${JSON.stringify(given)}: ${messageOf(error)}`);
       return 0;
     }
@@ -325,6 +334,7 @@ class TreeReader {
       try {
         return [from(item)];
       } catch (error) {
+        this.#badKeys.push(`${key}[${i}]`);
         this.#errors.push(`${key}[${i}]: invalid duration: ${messageOf(error)}`);
         return [];
       }
@@ -333,7 +343,7 @@ class TreeReader {
 
   /** @throws ConfigError listing every bad duration */
   finish(): void {
-    if (this.#errors.length > 0) throw new ConfigError(listErrors(this.#errors));
+    if (this.#errors.length > 0) throw new ConfigError(listErrors(this.#errors), { keys: this.#badKeys });
   }
 }
 

@@ -1,15 +1,11 @@
 /** Checks a parsed file against the schema and merges several: later scalars replace, lists append, blocks merge. */
 
+import { ConfigError } from './config-error.ts';
 import type { Schema } from './schema.ts';
 
 /** A decoded configuration value; blocks and maps are plain objects with lower-case schema keys. */
 export type Tree = { [key: string]: TreeValue };
 export type TreeValue = string | number | boolean | null | TreeValue[] | Tree;
-
-/** What is wrong with a configuration file. The message names the key, not the file. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
 
 /**
  * @param value what the file's parser produced
@@ -19,7 +15,7 @@ export class ConfigError extends Error {
  */
 export function decodeTree(value: unknown, schema: Schema, format: 'json' | 'hcl'): Tree {
   const unknownKeys: string[] = [];
-  const typeErrors: string[] = [];
+  const typeErrors: TypeError[] = [];
   if (format === 'json' && !isTree(value)) {
     throw new ConfigError(
       `json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`,
@@ -28,11 +24,14 @@ export function decodeTree(value: unknown, schema: Schema, format: 'json' | 'hcl
   const tree = decode(value, schema, { format, unknownKeys, typeErrors }, '');
   if (typeErrors.length > 0) {
     throw new ConfigError(
-      `${typeErrors.length} error(s) decoding:\n\n${typeErrors.map((e) => `* ${e}`).join('\n')}`,
+      `${typeErrors.length} error(s) decoding:\n\n${typeErrors.map((e) => `* ${e.text}`).join('\n')}`,
+      { keys: typeErrors.map((e) => e.path) },
     );
   }
   if (unknownKeys.length > 0)
-    throw new ConfigError(listErrors(unknownKeys.map((key) => `invalid config key ${key}`)));
+    throw new ConfigError(listErrors(unknownKeys.map((key) => `invalid config key ${key}`)), {
+      keys: unknownKeys,
+    });
   return tree as Tree;
 }
 
@@ -73,15 +72,20 @@ export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+interface TypeError {
+  readonly path: string;
+  readonly text: string;
+}
+
 /** What the walk over a file carries along and collects. */
 interface Decoding {
   readonly format: 'json' | 'hcl';
   readonly unknownKeys: string[];
-  readonly typeErrors: string[];
+  readonly typeErrors: TypeError[];
 }
 
 function decode(value: unknown, schema: Schema, decoding: Decoding, path: string): TreeValue {
-  const { typeErrors } = decoding;
+  const wrongType = (text: string) => decoding.typeErrors.push({ path, text });
   if (value === null || value === undefined) return null;
   switch (schema.kind) {
     case 'any':
@@ -104,7 +108,7 @@ function decode(value: unknown, schema: Schema, decoding: Decoding, path: string
         const items: unknown[] = Array.isArray(value) ? value : [value];
         return items.map((item, i) => decode(item, schema.item, decoding, `${path}[${i}]`));
       }
-      typeErrors.push(`'${path}': source data must be an array or slice, got ${goKind(value)}`);
+      wrongType(`'${path}': source data must be an array or slice, got ${goKind(value)}`);
       return null;
     case 'map':
       if (isTree(value)) {
@@ -114,16 +118,14 @@ function decode(value: unknown, schema: Schema, decoding: Decoding, path: string
         ]);
         return Object.fromEntries(entries);
       }
-      typeErrors.push(`'${path}' expected a map, got '${goKind(value)}'`);
+      wrongType(`'${path}' expected a map, got '${goKind(value)}'`);
       return null;
     case 'block':
       if (isTree(value)) return decodeBlock(value, schema.fields, decoding, path);
-      typeErrors.push(`'${path}' expected a map, got '${goKind(value)}'`);
+      wrongType(`'${path}' expected a map, got '${goKind(value)}'`);
       return null;
   }
-  typeErrors.push(
-    `'${path}' expected type '${goTypeName(schema)}', got unconvertible type '${goType(value)}'`,
-  );
+  wrongType(`'${path}' expected type '${goTypeName(schema)}', got unconvertible type '${goType(value)}'`);
   return null;
 }
 

@@ -3,7 +3,8 @@
  * strings with escapes, heredocs, numbers, booleans, and `#`, `//` and block comments.
  */
 
-import { ConfigError } from './decode.ts';
+import { ConfigError } from './config-error.ts';
+import { addRepeatable, type KeyPosition, lineColumn, newPosition } from './key-positions.ts';
 
 type HclValue = string | number | boolean | HclValue[] | { [key: string]: HclValue };
 type HclObject = { [key: string]: HclValue };
@@ -16,8 +17,13 @@ const MAX_DEPTH = 100;
  * @throws ConfigError `At 3:7: expected …`
  */
 export function parseHcl(text: string): unknown {
-  const reader = new Reader(text);
-  const root = reader.body(undefined, 0);
+  return new Reader(text).body(undefined, 0, newPosition(0));
+}
+
+/** Where its keys stand. @throws ConfigError as `parseHcl` */
+export function hclKeyPositions(text: string): KeyPosition {
+  const root = newPosition(0);
+  new Reader(text).body(undefined, 0, root);
   return root;
 }
 
@@ -31,7 +37,7 @@ class Reader {
   }
 
   /** Items up to `close`, or to the end of the text when undefined. */
-  body(close: '}' | undefined, depth: number): HclObject {
+  body(close: '}' | undefined, depth: number, into: KeyPosition): HclObject {
     if (depth > MAX_DEPTH) this.#fail('nesting is too deep');
     const items: HclObject = {};
     for (;;) {
@@ -46,26 +52,35 @@ class Reader {
         return items;
       }
       if (next === undefined) this.#fail(`object expected closing RBRACE got: EOF`);
-      this.#item(items, depth);
+      this.#item(items, depth, into);
     }
   }
 
-  #item(items: HclObject, depth: number): void {
+  #item(items: HclObject, depth: number, into: KeyPosition): void {
+    const offset = this.#at;
     const key = this.#key();
     this.#skip();
     if (this.#peek() === '=') {
       this.#at++;
-      add(items, key, this.#value(depth), false);
+      const child = newPosition(offset);
+      into.children.set(key, child);
+      add(items, key, this.#value(depth, child), false);
       return;
     }
     const labels: string[] = [];
+    let child = newPosition(offset);
+    addRepeatable(into, key, child);
     while (this.#peek() === '"' || isIdentStart(this.#peek())) {
-      labels.push(this.#key());
+      const labelled = newPosition(this.#at);
+      const label = this.#key();
+      labels.push(label);
+      child.children.set(label, labelled);
+      child = labelled;
       this.#skip();
     }
     if (this.#peek() !== '{') this.#fail(`key '${key}' expected start of object ('{') or assignment ('=')`);
     this.#at++;
-    let value: HclValue = this.body('}', depth + 1);
+    let value: HclValue = this.body('}', depth + 1, child);
     for (const label of labels.reverse()) value = { [label]: value };
     add(items, key, value, true);
   }
@@ -79,15 +94,15 @@ class Reader {
     return word;
   }
 
-  #value(depth: number): HclValue {
+  #value(depth: number, into: KeyPosition): HclValue {
     this.#skip();
     const next = this.#peek();
     if (next === '"') return this.#string();
     if (next === '{') {
       this.#at++;
-      return this.body('}', depth + 1);
+      return this.body('}', depth + 1, into);
     }
-    if (next === '[') return this.#list(depth + 1);
+    if (next === '[') return this.#list(depth + 1, into);
     if (next === '<' && this.#text.startsWith('<<', this.#at)) return this.#heredoc();
     const word = /^[^\s,\]}#]+/.exec(this.#text.slice(this.#at, this.#at + 256))?.[0] ?? '';
     const value =
@@ -98,7 +113,7 @@ class Reader {
     return value;
   }
 
-  #list(depth: number): HclValue[] {
+  #list(depth: number, into: KeyPosition): HclValue[] {
     if (depth > MAX_DEPTH) this.#fail('nesting is too deep');
     this.#at++;
     const items: HclValue[] = [];
@@ -108,7 +123,9 @@ class Reader {
         this.#at++;
         return items;
       }
-      items.push(this.#value(depth));
+      const child = newPosition(this.#at);
+      into.children.set(String(items.length), child);
+      items.push(this.#value(depth, child));
       this.#skip();
       if (this.#peek() === ',') this.#at++;
       else if (this.#peek() !== ']') this.#fail('error parsing list, expected comma or list end');
@@ -148,8 +165,8 @@ class Reader {
   }
 
   #fail(what: string): never {
-    const before = this.#text.slice(0, this.#at).split('\n');
-    throw new ConfigError(`At ${before.length}:${(before.at(-1)?.length ?? 0) + 1}: ${what}`);
+    const { line, column } = lineColumn(this.#text, this.#at);
+    throw new ConfigError(`At ${line}:${column}: ${what}`, { offset: this.#at });
   }
 }
 

@@ -1,28 +1,31 @@
 /** JSON text with Go's words for what is wrong with it. */
 
-import { ConfigError } from './decode.ts';
+import { ConfigError } from './config-error.ts';
+import { type KeyPosition, newPosition } from './key-positions.ts';
 
 /** @throws ConfigError `unexpected end of JSON input`, `invalid character '}' looking for beginning of object key string`, … */
 export function parseJsonText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new ConfigError(describeJsonError(text));
+    scan(text);
+    throw new ConfigError('invalid JSON');
   }
 }
 
-/** Walks the text as Go's scanner does and names the first byte that does not fit. */
-function describeJsonError(text: string): string {
+/** Where its keys stand. @throws ConfigError as `parseJsonText` */
+export function jsonKeyPositions(text: string): KeyPosition {
+  return scan(text);
+}
+
+/** Walks the text as Go's scanner does. @throws ConfigError that names the first byte that does not fit */
+function scan(text: string): KeyPosition {
   const scanner = new Scanner(text);
-  try {
-    scanner.value();
-    scanner.blanks();
-    scanner.end();
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-  return 'invalid JSON';
+  const root = newPosition(0);
+  scanner.value(root);
+  scanner.blanks();
+  scanner.end();
+  return root;
 }
 
 const END = 'unexpected end of JSON input';
@@ -47,13 +50,13 @@ class Scanner {
     if (this.#at < this.#text.length) this.#fail('after top-level value');
   }
 
-  value(): void {
+  value(into: KeyPosition): void {
     this.blanks();
     const first = this.#text[this.#at];
-    if (first === undefined) throw new ConfigError(END);
-    if (++this.#depth > MAX_DEPTH) throw new ConfigError('exceeded max depth');
-    if (first === '{') this.#object();
-    else if (first === '[') this.#array();
+    if (first === undefined) this.#end();
+    if (++this.#depth > MAX_DEPTH) throw new ConfigError('exceeded max depth', { offset: this.#at });
+    if (first === '{') this.#object(into);
+    else if (first === '[') this.#array(into);
     else if (first === '"') this.#string();
     else if (first === '-' || (first >= '0' && first <= '9')) this.#number();
     else if (first === 't') this.#literal('true');
@@ -63,29 +66,36 @@ class Scanner {
     this.#depth--;
   }
 
-  #object(): void {
+  #object(into: KeyPosition): void {
     this.#at++;
     this.blanks();
     if (this.#take('}')) return;
     for (;;) {
       this.blanks();
       if (this.#peek() !== '"') this.#fail('looking for beginning of object key string');
+      const start = this.#at;
       this.#string();
+      const key: unknown = JSON.parse(this.#text.slice(start, this.#at));
       this.blanks();
       if (!this.#take(':')) this.#fail('after object key');
-      this.value();
+      const child = newPosition(start);
+      into.children.set(String(key), child);
+      this.value(child);
       this.blanks();
       if (this.#take('}')) return;
       if (!this.#take(',')) this.#fail('after object key:value pair');
     }
   }
 
-  #array(): void {
+  #array(into: KeyPosition): void {
     this.#at++;
     this.blanks();
     if (this.#take(']')) return;
     for (;;) {
-      this.value();
+      this.blanks();
+      const child = newPosition(this.#at);
+      into.children.set(String(into.children.size), child);
+      this.value(child);
       this.blanks();
       if (this.#take(']')) return;
       if (!this.#take(',')) this.#fail('after array element');
@@ -148,15 +158,19 @@ class Scanner {
 
   #peek(): string {
     const char = this.#text[this.#at];
-    if (char === undefined) throw new ConfigError(END);
+    if (char === undefined) this.#end();
     return char;
   }
 
   #fail(where: string): never {
     const code = this.#text.codePointAt(this.#at);
-    if (code === undefined) throw new ConfigError(END);
+    if (code === undefined) this.#end();
     const char = String.fromCodePoint(code);
     const shown = char === "'" ? "'\\''" : char === '"' ? "'\"'" : `'${JSON.stringify(char).slice(1, -1)}'`;
-    throw new ConfigError(`invalid character ${shown} ${where}`);
+    throw new ConfigError(`invalid character ${shown} ${where}`, { offset: this.#at });
+  }
+
+  #end(): never {
+    throw new ConfigError(END, { offset: this.#at });
   }
 }

@@ -4,20 +4,22 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDurationNs } from '../../shared/durations.ts';
 import { AGENT_FLAGS } from './agent-flags.ts';
-import { ConfigError, decodeTree, isTree, mergeTrees, type Tree, type TreeValue } from './decode.ts';
+import { ConfigError } from './config-error.ts';
+import { decodeTree, isTree, mergeTrees, type Tree, type TreeValue } from './decode.ts';
 import { type FlagValue, type ParsedFlags, parseFlags } from './flags.ts';
 import { parseHcl } from './hcl.ts';
 import { parseJsonText } from './json-text.ts';
+import { type ConfigFormat, type ConfigSource, located } from './locate.ts';
 import { CONFIG_SCHEMA } from './schema.ts';
 
 export interface LoadedConfig {
   readonly tree: Tree;
   readonly isDev: boolean;
+  /** The files and fragments that it was merged from, in that order. */
+  readonly sources: readonly ConfigSource[];
   /** Files that were skipped and why, in words for the log. */
   readonly warnings: readonly string[];
 }
-
-export type ConfigFormat = 'json' | 'hcl';
 
 /** @throws FlagError, HelpRequested */
 export function parseAgentFlags(args: readonly string[]): ParsedFlags {
@@ -32,26 +34,37 @@ export function loadConfig(flags: ParsedFlags): LoadedConfig {
   if (flags.rest.length > 0) throw new ConfigError(`Unexpected extra arguments: [${flags.rest.join(' ')}]`);
   const format = formatOf(flags.values.get('config-format'));
   const warnings: string[] = [];
+  const sources: ConfigSource[] = [];
   let tree: Tree = flagTree(flags, (value) => Array.isArray(value));
   for (const { name, value } of flags.order) {
     if (name !== 'config-dir' && name !== 'config-file') continue;
-    for (const file of readConfigPath(String(value), format, warnings)) tree = mergeTrees(tree, file);
+    for (const file of readConfigPath(String(value), format, warnings)) {
+      sources.push(file);
+      tree = mergeTrees(tree, file.tree);
+    }
   }
   tree = mergeTrees(
     tree,
     flagTree(flags, (value) => !Array.isArray(value)),
   );
+  sources.push({ name: 'flags', format: 'hcl', content: '', flags: scalarFlags(flags) });
   for (const fragment of [flags.values.get('hcl') ?? []].flat()) {
-    tree = mergeTrees(tree, parseConfigText(String(fragment), 'hcl', 'flag -hcl'));
+    const source = parseSource(String(fragment), 'hcl', 'flag -hcl');
+    sources.push(source);
+    tree = mergeTrees(tree, source.tree);
   }
-  return { tree, isDev: flags.values.get('dev') === true, warnings };
+  return { tree, isDev: flags.values.get('dev') === true, sources, warnings };
 }
 
 /**
- * The trees of one file, or of every `.json` and `.hcl` file of a directory in order of name.
+ * One file, or every `.json` and `.hcl` file of a directory in order of name.
  * @throws ConfigError
  */
-export function readConfigPath(path: string, format: ConfigFormat | undefined, warnings: string[]): Tree[] {
+export function readConfigPath(
+  path: string,
+  format: ConfigFormat | undefined,
+  warnings: string[],
+): ParsedSource[] {
   let isDirectory: boolean;
   try {
     isDirectory = statSync(path).isDirectory();
@@ -66,18 +79,22 @@ export function readConfigPath(path: string, format: ConfigFormat | undefined, w
     .flatMap((file) => readConfigFile(file, format, warnings));
 }
 
+export interface ParsedSource extends ConfigSource {
+  readonly tree: Tree;
+}
+
 /** @throws ConfigError `failed to parse NAME: …` */
 export function parseConfigText(content: string, format: ConfigFormat, name: string): Tree {
+  return parseSource(content, format, name).tree;
+}
+
+function parseSource(content: string, format: ConfigFormat, name: string): ParsedSource {
+  const source = { name, format, content };
   try {
-    return decodeTree(
-      format === 'json' ? parseJsonText(content) : withRepeatedBlocks(parseHcl(content)),
-      CONFIG_SCHEMA,
-      format,
-    );
+    const parsed = format === 'json' ? parseJsonText(content) : withRepeatedBlocks(parseHcl(content));
+    return { ...source, tree: decodeTree(parsed, CONFIG_SCHEMA, format) };
   } catch (error) {
-    throw new ConfigError(
-      `failed to parse ${name}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw located(error, [source], (text) => `failed to parse ${name}: ${text}`);
   }
 }
 
@@ -94,7 +111,7 @@ function withRepeatedBlocks(root: unknown): unknown {
   return tree;
 }
 
-function readConfigFile(path: string, format: ConfigFormat | undefined, warnings: string[]): Tree[] {
+function readConfigFile(path: string, format: ConfigFormat | undefined, warnings: string[]): ParsedSource[] {
   const actual = format ?? (path.endsWith('.json') ? 'json' : path.endsWith('.hcl') ? 'hcl' : undefined);
   if (actual === undefined) {
     warnings.push(`skipping file ${path}, extension must be .hcl or .json, or config format must be set`);
@@ -106,7 +123,7 @@ function readConfigFile(path: string, format: ConfigFormat | undefined, warnings
   } catch (error) {
     throw new ConfigError(`config: Open failed on ${path}. open ${path}: ${systemText(error)}`);
   }
-  return [parseConfigText(content, actual, path)];
+  return [parseSource(content, actual, path)];
 }
 
 function formatOf(value: FlagValue | undefined): ConfigFormat | undefined {
@@ -122,6 +139,16 @@ function flagTree(flags: ParsedFlags, include: (value: FlagValue) => boolean): T
     setPath(tree, key.split('.'), kind === 'strings' && key === 'node_meta' ? metaPairs(value) : value);
   }
   return tree;
+}
+
+/** Key → flag, for the flags that win over files. */
+function scalarFlags(flags: ParsedFlags): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, key } of AGENT_FLAGS) {
+    const value = flags.values.get(name);
+    if (key !== undefined && value !== undefined && !Array.isArray(value)) found.set(key, name);
+  }
+  return found;
 }
 
 function metaPairs(value: FlagValue): Tree {

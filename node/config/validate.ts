@@ -4,7 +4,8 @@ import { isIP } from 'node:net';
 import { metadataProblem } from '../../shared/metadata.ts';
 import { isAnyAddress } from './addresses.ts';
 import type { Config } from './config.ts';
-import { ConfigError, type Tree } from './decode.ts';
+import { ConfigError } from './config-error.ts';
+import type { Tree } from './decode.ts';
 import { number, text } from './definitions.ts';
 
 const DATACENTER = /^[a-z0-9_-]+$/;
@@ -14,25 +15,37 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export function validateConfig(config: Config, tree: Tree): void {
   const expect = number(tree.bootstrap_expect);
   const bootstrap = tree.bootstrap === true;
-  if (config.datacenter === '') throw new ConfigError('datacenter cannot be empty');
+  if (config.datacenter === '') throw new ConfigError('datacenter cannot be empty', { keys: ['datacenter'] });
   if (!DATACENTER.test(config.datacenter)) {
     throw new ConfigError(
       `datacenter cannot be ${JSON.stringify(config.datacenter)}. Please use only [a-z0-9-_]`,
+      { keys: ['datacenter'] },
     );
   }
-  if (config.dataDir === '' && !config.isDev) throw new ConfigError('data_dir cannot be empty');
-  if (config.nodeName === '') throw new ConfigError('node_name cannot be empty');
+  if (config.dataDir === '' && !config.isDev)
+    throw new ConfigError('data_dir cannot be empty', { keys: ['data_dir'] });
+  if (config.nodeName === '') throw new ConfigError('node_name cannot be empty', { keys: ['node_name'] });
   if (config.nodeId !== '' && !UUID.test(config.nodeId)) {
-    throw new ConfigError(`node_id invalid: ${JSON.stringify(config.nodeId)} is not a UUID`);
+    throw new ConfigError(`node_id invalid: ${JSON.stringify(config.nodeId)} is not a UUID`, {
+      keys: ['node_id'],
+    });
   }
   if (expect < 0)
-    throw new ConfigError(`bootstrap_expect cannot be ${expect}. Must be greater than or equal to zero`);
-  if (expect > 0 && config.isDev) throw new ConfigError("'bootstrap_expect > 0' not allowed in dev mode");
+    throw new ConfigError(`bootstrap_expect cannot be ${expect}. Must be greater than or equal to zero`, {
+      keys: ['bootstrap_expect'],
+    });
+  if (expect > 0 && config.isDev)
+    throw new ConfigError("'bootstrap_expect > 0' not allowed in dev mode", { keys: ['bootstrap_expect'] });
   if (expect > 0 && !config.isServer)
-    throw new ConfigError("'bootstrap_expect > 0' requires 'server = true'");
-  if (bootstrap && !config.isServer) throw new ConfigError("'bootstrap = true' requires 'server = true'");
+    throw new ConfigError("'bootstrap_expect > 0' requires 'server = true'", {
+      keys: ['bootstrap_expect', 'server'],
+    });
+  if (bootstrap && !config.isServer)
+    throw new ConfigError("'bootstrap = true' requires 'server = true'", { keys: ['bootstrap', 'server'] });
   if (expect > 0 && bootstrap) {
-    throw new ConfigError("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive");
+    throw new ConfigError("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive", {
+      keys: ['bootstrap_expect', 'bootstrap'],
+    });
   }
   validateAddresses(config);
   validateLimits(config);
@@ -86,30 +99,37 @@ export function warningsFor(config: Config, tree: Tree): string[] {
 
 function validateAddresses(config: Config): void {
   const { bindAddress } = config;
-  if (bindAddress === '') throw new ConfigError('bind_addr cannot be empty');
-  if (bindAddress.startsWith('unix://')) throw new ConfigError('bind_addr cannot be a unix socket');
+  if (bindAddress === '') throw new ConfigError('bind_addr cannot be empty', { keys: ['bind_addr'] });
+  if (bindAddress.startsWith('unix://'))
+    throw new ConfigError('bind_addr cannot be a unix socket', { keys: ['bind_addr'] });
   if (/\s/.test(bindAddress)) {
     throw new ConfigError(
       "bind_addr cannot contain multiple addresses. Use 'addresses.{dns,http,https}' instead.",
+      { keys: ['bind_addr'] },
     );
   }
-  if (isIP(bindAddress) === 0) throw new ConfigError('bind_addr must be an ip address');
+  if (isIP(bindAddress) === 0)
+    throw new ConfigError('bind_addr must be an ip address', { keys: ['bind_addr'] });
   if (isAnyAddress(config.advertiseAddress))
-    throw new ConfigError('Advertise address cannot be 0.0.0.0, :: or [::]');
+    throw new ConfigError('Advertise address cannot be 0.0.0.0, :: or [::]', { keys: ['advertise_addr'] });
   if (isAnyAddress(config.advertiseAddressWan)) {
-    throw new ConfigError('Advertise WAN address cannot be 0.0.0.0, :: or [::]');
+    throw new ConfigError('Advertise WAN address cannot be 0.0.0.0, :: or [::]', {
+      keys: ['advertise_addr_wan'],
+    });
   }
   if (isIP(config.advertiseAddress) === 0) {
     throw new ConfigError(
       `advertise_addr must be an ip address, got ${JSON.stringify(config.advertiseAddress)}`,
+      { keys: ['advertise_addr'] },
     );
   }
   for (const recursor of config.recursors) {
-    if (isAnyAddress(recursor)) throw new ConfigError('DNS recursor address cannot be 0.0.0.0, :: or [::]');
+    if (isAnyAddress(recursor))
+      throw new ConfigError('DNS recursor address cannot be 0.0.0.0, :: or [::]', { keys: ['recursors'] });
   }
   const reserved = ['service', 'connect', 'node', 'query', 'addr', config.datacenter];
   if (config.altDomain !== '' && reserved.includes(config.altDomain.split('.')[0] ?? '')) {
-    throw new ConfigError(`alt_domain cannot start with {${reserved.join(',')}}`);
+    throw new ConfigError(`alt_domain cannot start with {${reserved.join(',')}}`, { keys: ['alt_domain'] });
   }
 }
 
@@ -118,28 +138,32 @@ function validateLimits(config: Config): void {
   if (raftMultiplier < 1 || raftMultiplier > 10) {
     throw new ConfigError(
       `performance.raft_multiplier cannot be ${raftMultiplier}. Must be between 1 and 10`,
+      { keys: ['performance.raft_multiplier'] },
     );
   }
   if (config.checkOutputMaxSize < 1) {
     throw new ConfigError(
       'check_output_max_size must be positive, to discard check output use the discard_check_output flag',
+      { keys: ['check_output_max_size'] },
     );
   }
   if (dns.udpAnswerLimit < 0) {
     throw new ConfigError(
       `dns_config.udp_answer_limit cannot be ${dns.udpAnswerLimit}. Must be greater than or equal to zero`,
+      { keys: ['dns_config.udp_answer_limit'] },
     );
   }
   if (dns.aRecordLimit < 0) {
     throw new ConfigError(
       `dns_config.a_record_limit cannot be ${dns.aRecordLimit}. Must be greater than or equal to zero`,
+      { keys: ['dns_config.a_record_limit'] },
     );
   }
 }
 
 function validateNodeMeta(meta: Readonly<Record<string, string>>): void {
   const problem = metadataProblem(meta);
-  if (problem !== undefined) throw new ConfigError(`node_meta invalid: ${problem}`);
+  if (problem !== undefined) throw new ConfigError(`node_meta invalid: ${problem}`, { keys: ['node_meta'] });
 }
 
 /** Every listener needs an address of its own. */
@@ -161,8 +185,13 @@ function validateListeners(config: Config): void {
 
 function validateKey(key: string): void {
   const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text(key));
-  if (!isBase64) throw new ConfigError('encrypt has invalid key: illegal base64 data at input byte 0');
+  if (!isBase64)
+    throw new ConfigError('encrypt has invalid key: illegal base64 data at input byte 0', {
+      keys: ['encrypt'],
+    });
   const bytes = Buffer.from(key, 'base64').length;
   if (![16, 24, 32].includes(bytes))
-    throw new ConfigError('encrypt has invalid key: key size must be 16, 24 or 32 bytes');
+    throw new ConfigError('encrypt has invalid key: key size must be 16, 24 or 32 bytes', {
+      keys: ['encrypt'],
+    });
 }

@@ -12,6 +12,7 @@ import { boundYoungGeneration } from '../../agent/young-generation.ts';
 import { AGENT_FLAGS } from '../../config/agent-flags.ts';
 import { buildConfig, realHostFacts } from '../../config/build.ts';
 import type { Config } from '../../config/config.ts';
+import { locationLines } from '../../config/config-error.ts';
 import type { ParsedFlags } from '../../config/flags.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { CliIo, Command } from '../command.ts';
@@ -31,7 +32,7 @@ export const agentCommand: Command = {
     try {
       config = readConfig(flags);
     } catch (error) {
-      io.err(`==> ${messageOf(error)}\n`);
+      io.err(`==> ${messageOf(error)}\n${locationLines(error)}`);
       return 1;
     }
     return runAgent(config, flags, io);

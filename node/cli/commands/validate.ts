@@ -1,6 +1,7 @@
 /** `validate`: checks configuration files without starting anything. */
 
 import { buildConfig, realHostFacts } from '../../config/build.ts';
+import { locationLines } from '../../config/config-error.ts';
 import { mergeTrees, type Tree } from '../../config/decode.ts';
 import { readConfigPath } from '../../config/load.ts';
 import type { Command } from '../command.ts';
@@ -17,6 +18,12 @@ export const validateCommand: Command = {
       kind: 'string',
       usage: 'Config files are in this format irrespective of their extension. Must be "hcl" or "json".',
     },
+    {
+      name: 'locations',
+      kind: 'bool',
+      usage:
+        'Say in which file, line and column the keys of an error stand. Always so when standard error is a terminal.',
+    },
     { name: 'quiet', kind: 'bool', usage: 'Only the exit code tells.' },
   ],
   async run(flags, io) {
@@ -31,11 +38,11 @@ export const validateCommand: Command = {
     }
     try {
       const warnings: string[] = [];
-      const trees = flags.rest.flatMap((path) =>
+      const sources = flags.rest.flatMap((path) =>
         readConfigPath(path, format === '' ? undefined : format, warnings),
       );
-      const tree = trees.reduce<Tree>(mergeTrees, {});
-      const config = buildConfig({ tree, isDev: false, warnings }, realHostFacts());
+      const tree = sources.map((source) => source.tree).reduce<Tree>(mergeTrees, {});
+      const config = buildConfig({ tree, isDev: false, sources, warnings }, realHostFacts());
       if (!boolFlag(flags, 'quiet')) {
         for (const warning of config.warnings) io.err(`${warning}\n`);
         io.out('Configuration is valid!\n');
@@ -43,6 +50,8 @@ export const validateCommand: Command = {
       return 0;
     } catch (error) {
       io.err(`Config validation failed: ${messageOf(error)}\n`);
+      // Scripts compare what Consul writes to the letter; people want to know where.
+      if (io.isErrTerminal === true || boolFlag(flags, 'locations')) io.err(locationLines(error));
       return 1;
     }
   },

@@ -13,12 +13,12 @@ import { readConfigPath } from '../../../config/load.ts';
 export function servicesFromFiles(paths: readonly string[]): ServiceDefinition[] {
   const skipped: string[] = [];
   return paths.flatMap((path) => {
-    const trees = readConfigPath(path, undefined, skipped);
+    const sources = readConfigPath(path, undefined, skipped);
     const [reason] = skipped;
     if (reason !== undefined) throw new Error(reason);
     // Merging onto nothing puts a single `service` into the list.
-    return trees
-      .flatMap((tree) => list(mergeTrees({}, tree).services))
+    return sources
+      .flatMap(({ tree }) => list(mergeTrees({}, tree).services))
       .filter(isTree)
       .map(serviceFromTree);
   });
