@@ -5,6 +5,7 @@ import type { ReadEndpoint } from '../rpc/endpoint.ts';
 import type { CacheKind } from './agent-cache.ts';
 import type { ParsedReadOptions } from './read-options.ts';
 import type { HttpRequest } from './request.ts';
+import { readWanJson, translatesWan } from './wan-addresses.ts';
 
 export function asksForCache(request: HttpRequest): boolean {
   return request.rawQuery !== '' && request.query.has('cached') && request.context.config.useCache;
@@ -18,9 +19,12 @@ export function readCached<Args, Result>(
   kind: CacheKind,
   parsed: ParsedReadOptions,
 ): Promise<CachedJson> {
-  const { backend } = request.context.dependencies;
+  const { config, dependencies } = request.context;
+  const { backend } = dependencies;
+  // The agent cache knows catalog and health only, which is what is translated.
+  const isTranslated = translatesWan(config, parsed.options.datacenter);
   return throughCache(request, [endpoint.name, args], kind, parsed, (options) =>
-    backend.readJson(endpoint, args, options),
+    isTranslated ? readWanJson(backend, endpoint, args, options) : backend.readJson(endpoint, args, options),
   );
 }
 

@@ -9,6 +9,7 @@ import { asksForCache, readCached } from './cached-read.ts';
 import { type ParsedReadOptions, type ReadStyle, readOptions } from './read-options.ts';
 import { errorReply, FAILED_META_HEADERS, metaHeaders, type Reply, rawJsonReply } from './reply.ts';
 import type { HttpRequest } from './request.ts';
+import { readWanJson, translatesWan } from './wan-addresses.ts';
 
 export interface ServeStyle extends ReadStyle {
   /** Index, KnownLeader and LastContact are sent, on failures of the call too (but not for `metaOnSuccessOnly`). */
@@ -50,10 +51,11 @@ export function serveRead<Args, Result>(
       failed,
     );
   const { backend } = request.context.dependencies;
-  return orStale(parsed.options, style, (options) => backend.readJson(endpoint, args, options)).then(
-    (reply) => render(reply, successHeaders(reply.meta, parsed, style)),
-    failed,
-  );
+  const isTranslated =
+    style.isDiscovery === true && translatesWan(request.context.config, parsed.options.datacenter);
+  return orStale(parsed.options, style, (options) =>
+    isTranslated ? readWanJson(backend, endpoint, args, options) : backend.readJson(endpoint, args, options),
+  ).then((reply) => render(reply, successHeaders(reply.meta, parsed, style)), failed);
 }
 
 /** Answers with something made of the endpoint's value. `render` may give a miss of its own without meta headers. */

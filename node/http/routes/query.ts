@@ -28,6 +28,7 @@ import {
 } from '../reply.ts';
 import { type HttpRequest, plainAddress } from '../request.ts';
 import { route } from '../router.ts';
+import { translatesWan, withWanAddresses } from '../wan-addresses.ts';
 import { callOptions, decodeBody, parseGoBool } from './parts.ts';
 
 const PREFIX = '/v1/query/';
@@ -152,7 +153,8 @@ async function executed(
     knownLeader: first?.knownLeader ?? false,
     lastContactMs: first?.lastContactMs ?? 0,
   };
-  const value = { ...shown(found), ...embeddedMeta(meta, effective) };
+  const asFound = { ...shown(found), ...embeddedMeta(meta, effective) };
+  const value = translatesWan(config, found.datacenter) ? withWanAddresses(asFound) : asFound;
   return {
     meta,
     body: Buffer.from(renderJson(value, request.isPretty), 'utf8'),
