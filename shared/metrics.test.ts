@@ -146,3 +146,17 @@ describe('Prometheus', () => {
     expect(new Metrics().isPrometheusOn).toBe(false);
   });
 });
+
+test('another filter shows other names, with what was counted before', () => {
+  const metrics = new Metrics({ prefixFilter: ['-consul.rpc'], hostname: 'h' });
+  metrics.counter('rpc.query').add(2);
+  metrics.counter('raft.apply').add();
+  metrics.gauge('rpc.open').set(3);
+  const shown = () => {
+    const { Counters, Gauges } = metrics.report();
+    return [...Counters, ...Gauges].map((row) => row.Name);
+  };
+  expect(shown()).toEqual(['consul.raft.apply']);
+  metrics.setFilter({ prefixFilter: ['+consul.rpc'], isKeptByDefault: false });
+  expect(shown()).toEqual(['consul.rpc.query', 'consul.h.rpc.open']);
+});

@@ -9,15 +9,18 @@ const SHORTEST_MS = 500;
 /** The newest samples that quantiles are made of. */
 const RECENT_SAMPLES = 512;
 
-export interface MetricsOptions {
+export interface MetricsFilter {
+  /** Entries `+name.prefix` or `-name.prefix`; the longest that fits decides. */
+  readonly prefixFilter?: readonly string[];
+  /** What happens to names that no entry fits; default true: they are shown. */
+  readonly isKeptByDefault?: boolean;
+}
+
+export interface MetricsOptions extends MetricsFilter {
   /** First part of every name; default `consul`. */
   readonly prefix?: string;
   /** Second part of the names of gauges; '' or undefined leaves it out. */
   readonly hostname?: string | undefined;
-  /** Entries `+name.prefix` or `-name.prefix`; the longest that fits decides. */
-  readonly prefixFilter?: readonly string[];
-  /** What happens to names that no entry fits; default true: they are kept. */
-  readonly isKeptByDefault?: boolean;
   /** How long Prometheus is shown what is no longer updated; 0, the default, means that it is shown nothing. */
   readonly prometheusRetentionMs?: number;
 }
@@ -82,6 +85,7 @@ export interface MetricsReport {
  */
 export class Metrics {
   readonly #options: MetricsOptions;
+  #filter: MetricsFilter;
   readonly #counters = new Map<string, Series>();
   readonly #samples = new Map<string, Series>();
   readonly #gauges = new Map<string, GaugeSeries>();
@@ -92,6 +96,18 @@ export class Metrics {
 
   constructor(options: MetricsOptions = {}) {
     this.#options = options;
+    this.#filter = options;
+  }
+
+  /** Shows other names from now on; what was counted before stays counted. */
+  setFilter(filter: MetricsFilter): void {
+    this.#filter = filter;
+    const all: readonly ReadonlyMap<string, Series | GaugeSeries>[] = [
+      this.#counters,
+      this.#samples,
+      this.#gauges,
+    ];
+    for (const map of all) for (const series of map.values()) series.isKept = this.#isKept(series.filterName);
   }
 
   /** @param name without the prefix, such as `raft.apply` */
@@ -108,8 +124,9 @@ export class Metrics {
     const full = this.#fullName(hostname === undefined || hostname === '' ? name : `${hostname}.${name}`);
     const known = this.#gauges.get(full);
     if (known !== undefined) return known;
-    const gauge = new GaugeSeries();
-    if (this.#isKept(this.#fullName(name))) this.#gauges.set(full, gauge);
+    const filterName = this.#fullName(name);
+    const gauge = new GaugeSeries(filterName, this.#isKept(filterName));
+    this.#gauges.set(full, gauge);
     return gauge;
   }
 
@@ -157,7 +174,7 @@ export class Metrics {
       lines: (name: string, series: S) => string[],
     ) => {
       for (const [full, series] of sorted(map)) {
-        if (series.isUnused || series.lastUpdateMs < oldestMs) continue;
+        if (!series.isKept || series.isUnused || series.lastUpdateMs < oldestMs) continue;
         const name = full.replace(/[^a-zA-Z0-9_]/g, '_');
         blocks.push(`# HELP ${name} ${name}`, `# TYPE ${name} ${type}`, ...lines(name, series));
       }
@@ -187,11 +204,13 @@ export class Metrics {
 
   #current(atMs: number): MetricsReport {
     const rows = (map: ReadonlyMap<string, Series>) =>
-      sorted(map).flatMap(([name, { totals }]) => (totals.count === 0 ? [] : [sampleRow(name, totals)]));
+      sorted(map).flatMap(([name, { totals, isKept }]) =>
+        totals.count === 0 || !isKept ? [] : [sampleRow(name, totals)],
+      );
     return {
       Timestamp: timestamp(Math.floor(atMs / INTERVAL_MS) * INTERVAL_MS),
       Gauges: sorted(this.#gauges).flatMap(([Name, gauge]) =>
-        gauge.isUnused ? [] : [{ Name, Value: gauge.value, Labels: {} }],
+        gauge.isUnused || !gauge.isKept ? [] : [{ Name, Value: gauge.value, Labels: {} }],
       ),
       Points: [],
       Counters: rows(this.#counters),
@@ -203,8 +222,8 @@ export class Metrics {
     const full = this.#fullName(name);
     const known = map.get(full);
     if (known !== undefined) return known;
-    const series = new Series(keepsRecent);
-    if (this.#isKept(full)) map.set(full, series);
+    const series = new Series(full, this.#isKept(full), keepsRecent);
+    map.set(full, series);
     return series;
   }
 
@@ -214,10 +233,10 @@ export class Metrics {
 
   #isKept(name: string): boolean {
     let best: string | undefined;
-    for (const entry of this.#options.prefixFilter ?? []) {
+    for (const entry of this.#filter.prefixFilter ?? []) {
       if (name.startsWith(entry.slice(1)) && entry.length > (best?.length ?? 0)) best = entry;
     }
-    return best === undefined ? (this.#options.isKeptByDefault ?? true) : best.startsWith('+');
+    return best === undefined ? (this.#filter.isKeptByDefault ?? true) : best.startsWith('+');
   }
 }
 
@@ -227,12 +246,17 @@ const QUANTILES = [0.5, 0.9, 0.99];
 class Series implements Counter, Sample {
   totals: Totals = emptyTotals();
   lastUpdateMs = Number.POSITIVE_INFINITY;
+  /** The name that filters look at. */
+  readonly filterName: string;
+  isKept: boolean;
   readonly #recent: Float64Array | undefined;
   #recentCount = 0;
   #finishedCount = 0;
   #finishedSum = 0;
 
-  constructor(keepsRecent: boolean) {
+  constructor(filterName: string, isKept: boolean, keepsRecent: boolean) {
+    this.filterName = filterName;
+    this.isKept = isKept;
     this.#recent = keepsRecent ? new Float64Array(RECENT_SAMPLES) : undefined;
   }
 
@@ -281,7 +305,14 @@ class GaugeSeries implements Gauge {
   value = 0;
   isUnused = true;
   lastUpdateMs = Number.POSITIVE_INFINITY;
+  readonly filterName: string;
+  isKept: boolean;
   #isSet = false;
+
+  constructor(filterName: string, isKept: boolean) {
+    this.filterName = filterName;
+    this.isKept = isKept;
+  }
 
   set(value: number): void {
     this.value = value;

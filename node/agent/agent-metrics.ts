@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os';
 import { PerformanceObserver } from 'node:perf_hooks';
-import { Metrics } from '../../shared/metrics.ts';
+import { Metrics, type MetricsFilter } from '../../shared/metrics.ts';
 import type { TelemetrySettings } from '../config/config.ts';
 import type { GossipPool } from '../gossip/types.ts';
 
@@ -10,10 +10,13 @@ export function createMetrics(settings: TelemetrySettings): Metrics {
   return new Metrics({
     prefix: settings.prefix,
     hostname: settings.disableHostname ? undefined : hostname(),
-    prefixFilter: settings.prefixFilter,
-    isKeptByDefault: settings.filterDefault,
+    ...metricsFilter(settings),
     prometheusRetentionMs: settings.prometheusRetentionMs,
   });
+}
+
+export function metricsFilter(settings: TelemetrySettings): MetricsFilter {
+  return { prefixFilter: settings.prefixFilter, isKeptByDefault: settings.filterDefault };
 }
 
 /** Follows the process. @returns ends that */

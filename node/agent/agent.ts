@@ -1,14 +1,11 @@
 /** The composition root: one agent, server or client, built from its configuration. */
 
 import { mkdirSync } from 'node:fs';
-import { createResolver } from '../../shared/dns/resolver.ts';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { type DnsServer, startDnsServer } from '../dns/dns-server.ts';
-import { createRecursor } from '../dns/recursor.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';
 import type { Backend } from '../rpc/backend.ts';
 import { createClientBackend } from '../rpc/client-backend.ts';
@@ -16,8 +13,14 @@ import { createSnapshotClient } from '../rpc/snapshot-client.ts';
 import type { SnapshotAccess } from '../rpc/snapshots.ts';
 import { createServer } from '../server/server.ts';
 import { createAgentApi } from './agent-api.ts';
-import { collectPool, collectPoolStats, collectRuntime, createMetrics } from './agent-metrics.ts';
-import { createDnsLookups } from './dns-lookups.ts';
+import {
+  collectPool,
+  collectPoolStats,
+  collectRuntime,
+  createMetrics,
+  metricsFilter,
+} from './agent-metrics.ts';
+import { type AgentDns, startAgentDns } from './dns.ts';
 import { createEventLog } from './events/event-log.ts';
 import { compileFilter } from './filters.ts';
 import { createJoiner } from './joining.ts';
@@ -28,7 +31,7 @@ import { resolveNodeId } from './node-id.ts';
 import { createPools, type Pools } from './pools.ts';
 import { createRemoteExec } from './remote-exec/remote-exec.ts';
 import type { Stats } from './self.ts';
-import { dnsConfig, httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
+import { httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
 import { loadUiAssets } from './ui-assets.ts';
 
 /** What differs between a server and a client behind the same agent. */
@@ -53,8 +56,8 @@ export interface AgentOptions {
   readonly monitor: MonitorSink;
   /** Reads flags and files again. @throws ConfigError */
   readonly reloadConfig: () => Config;
-  /** The new log level after a reload. */
-  readonly applyLogLevel: (config: Config) => void;
+  /** Takes up what a reload changes outside of the agent: log level and watches. @throws Error when a watch makes no sense */
+  readonly onReloaded: (config: Config) => void;
   /** The agent cannot go on; the process must end with code 1. */
   readonly onFatal: (error: Error) => void;
   /** `PUT /v1/agent/leave` was called: leave, then end with code 0. */
@@ -94,7 +97,7 @@ export function createAgent(options: AgentOptions): Agent {
   const joiners = [createJoiner(pools.lan, 'LAN', config.lanJoin, env.clock, log)];
   if (pools.wan !== undefined) joiners.push(createJoiner(pools.wan, 'WAN', config.wanJoin, env.clock, log));
   let http: HttpServer | undefined;
-  let dns: DnsServer | undefined;
+  let dns: AgentDns | undefined;
 
   const agent: Agent = {
     nodeId,
@@ -105,7 +108,7 @@ export function createAgent(options: AgentOptions): Agent {
       await local.start({ services: config.services, checks: config.checks });
       stopMetrics.push(collectRuntime(metrics), metrics.start(env.clock));
       collectPoolStats(metrics, pools.lan);
-      dns = await startDns(options, core.backend);
+      dns = await startAgentDns(config, core.backend, env, log);
       http = await startHttp(options, core.backend, api, metrics);
       log.info('started state syncer');
       for (const joiner of joiners) await joiner.startJoin();
@@ -139,12 +142,15 @@ export function createAgent(options: AgentOptions): Agent {
     },
     async reload() {
       const next = options.reloadConfig();
-      options.applyLogLevel(next);
+      options.onReloaded(next);
       local.pauseSync();
       try {
         await local.reloadDefinitions({ services: next.services, checks: next.checks });
         local.setNodeMeta(next.nodeMeta);
         local.setDiscardCheckOutput(next.discardCheckOutput);
+        dns?.reload(next);
+        http?.setMaxConnectionsPerClient(next.http.maxConnsPerClient);
+        metrics.setFilter(metricsFilter(next.telemetry));
       } finally {
         local.resumeSync();
       }
@@ -264,35 +270,6 @@ function createLocal(options: AgentOptions, nodeId: string, pools: Pools, core: 
     if (hasServer || isNewLeader) local.serverJoined();
   });
   return local;
-}
-
-async function startDns(options: AgentOptions, backend: Backend): Promise<DnsServer | undefined> {
-  const { config, env, log } = options;
-  if (config.ports.dns <= 0) return undefined;
-  const dnsLog = log.named('dns');
-  const settings = dnsConfig(config);
-  const lookups = createDnsLookups(backend, {
-    datacenter: config.datacenter,
-    nodeName: config.nodeName,
-    random: env.random,
-    allowStale: config.dns.allowStale,
-    maxStaleMs: config.dns.maxStaleMs,
-  });
-  const recursor = createRecursor({ env, log: dnsLog });
-  const resolver = createResolver(settings, lookups, { env, log: dnsLog, recursor });
-  const server = await startDnsServer({
-    addresses: [...config.dnsAddresses],
-    port: config.ports.dns,
-    resolver,
-    log: dnsLog,
-    env,
-  });
-  for (const address of config.dnsAddresses) {
-    for (const network of ['udp', 'tcp']) {
-      log.info('Started DNS server', { address: `${address}:${config.ports.dns}`, network });
-    }
-  }
-  return server;
 }
 
 async function startHttp(

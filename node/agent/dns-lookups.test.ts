@@ -32,8 +32,7 @@ function lookupsOver(answers: Readonly<Record<string, (args: never) => unknown>>
     datacenter: 'dc1',
     nodeName: 'me',
     random: new SeededRandom(1),
-    allowStale: true,
-    maxStaleMs: 1000,
+    staleness: () => ({ allowStale: true, maxStaleMs: 1000 }),
   });
   return { lookups, asked };
 }

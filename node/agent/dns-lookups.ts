@@ -15,6 +15,11 @@ export interface DnsLookupOptions {
   readonly nodeName: string;
   /** For the order of instances that are equally near. */
   readonly random: Random;
+  /** Asked at every look-up, so that a reload can change it. */
+  readonly staleness: () => Staleness;
+}
+
+export interface Staleness {
   readonly allowStale: boolean;
   /** A stale answer older than this is asked again from the leader. */
   readonly maxStaleMs: number;
@@ -29,17 +34,18 @@ export function createDnsLookups(backend: Backend, options: DnsLookupOptions): D
     datacenter: string,
   ): MaybePromise<Result> {
     const isLocal = datacenter === '' || datacenter === options.datacenter;
-    if (isLocal && options.allowStale) {
+    const { allowStale, maxStaleMs } = options.staleness();
+    if (isLocal && allowStale) {
       const reply: ReadReply<Result> | undefined = backend.readLocal(endpoint, args);
-      if (reply !== undefined && reply.meta.lastContactMs <= options.maxStaleMs) return reply.value;
+      if (reply !== undefined && reply.meta.lastContactMs <= maxStaleMs) return reply.value;
     }
-    const consistency = options.allowStale ? 'stale' : 'default';
+    const consistency = allowStale ? 'stale' : 'default';
     return backend
       .read(endpoint, args, {
         datacenter: isLocal ? '' : datacenter,
         token: '',
         consistency,
-        maxStaleMs: options.maxStaleMs,
+        maxStaleMs,
       })
       .then((reply) => reply.value);
   }

@@ -130,6 +130,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     enableLocalScriptChecks: reader.bool('enable_local_script_checks', enableScriptChecks),
     enableDebug: reader.bool('enable_debug', isDev),
     disableRemoteExec: reader.bool('disable_remote_exec', true),
+    watches: list(reader.raw('watches')).filter(isTree),
     disableCoordinates: reader.bool('disable_coordinates', false),
     coordinateIntervalMs: isDev ? 100 : 15_000,
     translateWanAddrs: reader.bool('translate_wan_addrs', false),

@@ -3,6 +3,7 @@
 import type { LogLevel } from '../../shared/log.ts';
 import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../shared/types/definitions.ts';
+import type { Tree } from './decode.ts';
 
 /** Numbers > 0 are ports; −1 is disabled. */
 export interface Ports {
@@ -149,6 +150,8 @@ export interface Config {
   readonly enableLocalScriptChecks: boolean;
   readonly enableDebug: boolean;
   readonly disableRemoteExec: boolean;
+  /** As given; checked when they are started. */
+  readonly watches: readonly Tree[];
   readonly disableCoordinates: boolean;
   readonly coordinateIntervalMs: number;
   readonly translateWanAddrs: boolean;

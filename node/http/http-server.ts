@@ -51,6 +51,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       dispatcher = createDispatcher(router, dependencies, config, lifetime);
       connections.limit = config.maxConnectionsPerClient;
     },
+    setMaxConnectionsPerClient(limit) {
+      connections.limit = limit;
+    },
     close(graceMs = DEFAULT_GRACE_MS) {
       lifetime.cache.close();
       closing ??= closeAll(listeners, lifetime.waits, dependencies.env.clock, graceMs);

@@ -119,6 +119,8 @@ export interface HttpServer {
   readonly addresses: readonly BoundAddress[];
   /** Replaces the settings; requests under way keep the old ones. */
   configure(config: HttpConfig): void;
+  /** Open connections stay. */
+  setMaxConnectionsPerClient(limit: number): void;
   /**
    * Stops accepting, ends blocking queries, lets other requests finish for at most `graceMs` (default 5000), then
    * drops what is left. Idempotent.

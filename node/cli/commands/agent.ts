@@ -18,6 +18,7 @@ import { loadConfig } from '../../config/load.ts';
 import type { CliIo, Command } from '../command.ts';
 import { messageOf } from '../flag-access.ts';
 import { PRODUCT_VERSION } from '../product-version.ts';
+import { type RunningWatches, startWatches } from './watch/configured.ts';
 
 /** A graceful leave that takes longer is given up, as is one that a second signal interrupts. */
 const GRACEFUL_TIMEOUT_MS = 15_000;
@@ -54,6 +55,7 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
   const exit = Promise.withResolvers<number>();
   const flushTraces = await startTraceExport(config, io);
   const stopping = createStopper(log, exit.resolve);
+  let watches: RunningWatches | undefined;
   let agent: Agent;
   try {
     agent = createAgent({
@@ -62,7 +64,10 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
       log,
       monitor,
       reloadConfig: () => readConfig(flags),
-      applyLogLevel,
+      onReloaded(next) {
+        applyLogLevel(next);
+        watches?.replace(next);
+      },
       onFatal(error) {
         log.error('Error in agent', { error: error.message });
         void stopping.now(1);
@@ -81,12 +86,14 @@ async function runAgent(config: Config, flags: ParsedFlags, io: CliIo): Promise<
   writePidFile(config, log);
   try {
     await agent.start();
+    watches = startWatches(config, io, log);
     if (!config.log.json) io.out('==> Consul agent running!\n');
   } catch (error) {
     log.error('Error starting agent', { error: messageOf(error) });
     void stopping.now(1);
   }
   const code = await exit.promise;
+  watches?.stop();
   await flushTraces();
   log.info('Exit code', { code });
   if (config.pidFile !== '') removePidFile(config.pidFile);
