@@ -4,30 +4,20 @@
  */
 
 import { holds, isInSet } from './pattern.ts';
-import type { Assertion, CharacterSet, Pattern } from './pattern-syntax.ts';
-import { PatternError, parsePattern } from './pattern-syntax.ts';
+import { compileSteps, type Step } from './pattern-program.ts';
+import type { Pattern } from './pattern-syntax.ts';
+import { parsePattern } from './pattern-syntax.ts';
 
 /** Each step may cost a copy of all positions for each character, so fewer are allowed than for a plain match. */
 const MOST_STEPS = 5000;
-
-type Step =
-  | { readonly kind: 'set'; readonly set: CharacterSet }
-  | { readonly kind: 'assertion'; readonly assertion: Assertion }
-  /** Goes on at both, `first` preferred. */
-  | { readonly kind: 'fork'; first: number; second: number }
-  | { readonly kind: 'jump'; to: number }
-  | { readonly kind: 'save'; readonly slot: number }
-  | { readonly kind: 'found' };
 
 /**
  * @returns gives, for a text that matches, the whole match and then each group, '' for groups that took no part
  * @throws PatternError in Go's words
  */
 export function compileGroups(source: string): (text: string) => readonly string[] | undefined {
-  const steps: Step[] = [];
   const whole: Pattern = { kind: 'group', number: 0, of: parsePattern(source) };
-  emit(steps, whole, source);
-  steps.push({ kind: 'found' });
+  const steps = compileSteps(whole, source, { saves: true, mostSteps: MOST_STEPS });
   const slots = Math.max(...steps.map((step) => (step.kind === 'save' ? step.slot + 1 : 0)));
   return (text) => {
     const positions = matchPositions(steps, slots, text);
@@ -43,75 +33,6 @@ function slices(text: string, positions: readonly number[]): string[] {
     found.push(start < 0 || end < 0 ? '' : text.slice(start, end));
   }
   return found;
-}
-
-function emit(steps: Step[], pattern: Pattern, source: string): void {
-  if (steps.length > MOST_STEPS) throw new PatternError('expression too large', source);
-  switch (pattern.kind) {
-    case 'set':
-    case 'assertion':
-      steps.push(pattern);
-      return;
-    case 'group':
-      steps.push({ kind: 'save', slot: 2 * pattern.number });
-      emit(steps, pattern.of, source);
-      steps.push({ kind: 'save', slot: 2 * pattern.number + 1 });
-      return;
-    case 'sequence':
-      for (const part of pattern.parts) emit(steps, part, source);
-      return;
-    case 'choice':
-      emitChoice(steps, pattern.parts, source);
-      return;
-    case 'repeat':
-      emitRepeat(steps, pattern, source);
-      return;
-    default:
-      pattern satisfies never;
-  }
-}
-
-function emitChoice(steps: Step[], parts: readonly Pattern[], source: string): void {
-  const ends: { kind: 'jump'; to: number }[] = [];
-  for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1) {
-      emit(steps, part, source);
-      break;
-    }
-    const fork = { kind: 'fork' as const, first: steps.length + 1, second: 0 };
-    steps.push(fork);
-    emit(steps, part, source);
-    const jump = { kind: 'jump' as const, to: 0 };
-    steps.push(jump);
-    ends.push(jump);
-    fork.second = steps.length;
-  }
-  for (const end of ends) end.to = steps.length;
-}
-
-function emitRepeat(steps: Step[], pattern: Pattern & { kind: 'repeat' }, source: string): void {
-  const { of, least, most, isLazy } = pattern;
-  for (let i = 0; i < least; i++) {
-    const before = steps.length;
-    emit(steps, of, source);
-    // Repeating nothing is nothing, but nested a few times over it would take for ever to write down.
-    if (steps.length === before) break;
-  }
-  const isUnbounded = most === Number.POSITIVE_INFINITY;
-  const skips: { enter: number; fork: { first: number; second: number } }[] = [];
-  const rounds = isUnbounded ? 1 : most - least;
-  for (let i = 0; i < rounds; i++) {
-    const start = steps.length;
-    const fork = { kind: 'fork' as const, first: 0, second: 0 };
-    steps.push(fork);
-    skips.push({ enter: start + 1, fork });
-    emit(steps, of, source);
-    if (isUnbounded) steps.push({ kind: 'jump', to: start });
-  }
-  for (const { enter, fork } of skips) {
-    fork.first = isLazy ? steps.length : enter;
-    fork.second = isLazy ? enter : steps.length;
-  }
 }
 
 /** A place in the pattern with what it took to get there: positions in the text by slot, −1 where there is none. */

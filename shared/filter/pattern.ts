@@ -4,21 +4,14 @@
  * would be a way to stop a server.
  */
 
-import type { Assertion, CharacterSet, Pattern } from './pattern-syntax.ts';
+import { compileSteps, type Step } from './pattern-program.ts';
+import type { Assertion, CharacterSet } from './pattern-syntax.ts';
 import { PatternError, parsePattern } from './pattern-syntax.ts';
 
 export { PatternError };
 
 /** Patterns that need more steps, by nested counts such as `(a{1000}){1000}`, are refused. */
 const MOST_STEPS = 20_000;
-
-type Step =
-  | { readonly kind: 'set'; readonly set: CharacterSet }
-  | { readonly kind: 'assertion'; readonly assertion: Assertion }
-  /** Goes on at both. */
-  | { readonly kind: 'fork'; first: number; second: number }
-  | { readonly kind: 'jump'; to: number }
-  | { readonly kind: 'found' };
 
 /**
  * @returns whether a text contains a match; anchors are the pattern's own
@@ -27,76 +20,8 @@ type Step =
 export function compilePattern(source: string): (text: string) => boolean {
   // Most patterns in practice are plain words.
   if (!/[\\^$.|?*+()[\]{}]/.test(source)) return (text) => text.includes(source);
-  const steps: Step[] = [];
-  emit(steps, parsePattern(source), source);
-  steps.push({ kind: 'found' });
+  const steps = compileSteps(parsePattern(source), source, { saves: false, mostSteps: MOST_STEPS });
   return (text) => isFound(steps, text);
-}
-
-function emit(steps: Step[], pattern: Pattern, source: string): void {
-  if (steps.length > MOST_STEPS) throw new PatternError('expression too large', source);
-  switch (pattern.kind) {
-    case 'set':
-    case 'assertion':
-      steps.push(pattern);
-      return;
-    case 'group':
-      emit(steps, pattern.of, source);
-      return;
-    case 'sequence':
-      for (const part of pattern.parts) emit(steps, part, source);
-      return;
-    case 'choice':
-      emitChoice(steps, pattern.parts, source);
-      return;
-    case 'repeat':
-      emitRepeat(steps, pattern, source);
-      return;
-    default:
-      pattern satisfies never;
-  }
-}
-
-function emitChoice(steps: Step[], parts: readonly Pattern[], source: string): void {
-  const ends: { kind: 'jump'; to: number }[] = [];
-  for (const [i, part] of parts.entries()) {
-    const fork = { kind: 'fork' as const, first: steps.length + 1, second: 0 };
-    const isLast = i === parts.length - 1;
-    if (!isLast) steps.push(fork);
-    emit(steps, part, source);
-    if (isLast) break;
-    const jump = { kind: 'jump' as const, to: 0 };
-    steps.push(jump);
-    ends.push(jump);
-    fork.second = steps.length;
-  }
-  for (const end of ends) end.to = steps.length;
-}
-
-function emitRepeat(steps: Step[], { of, least, most }: Pattern & { kind: 'repeat' }, source: string): void {
-  for (let i = 0; i < least; i++) {
-    const before = steps.length;
-    emit(steps, of, source);
-    // Repeating nothing is nothing, but nested a few times over it would take for ever to write down.
-    if (steps.length === before) break;
-  }
-  if (most === Number.POSITIVE_INFINITY) {
-    const fork = { kind: 'fork' as const, first: steps.length + 1, second: 0 };
-    const start = steps.length;
-    steps.push(fork);
-    emit(steps, of, source);
-    steps.push({ kind: 'jump', to: start });
-    fork.second = steps.length;
-    return;
-  }
-  const forks: { kind: 'fork'; first: number; second: number }[] = [];
-  for (let i = least; i < most; i++) {
-    const fork = { kind: 'fork' as const, first: steps.length + 1, second: 0 };
-    steps.push(fork);
-    forks.push(fork);
-    emit(steps, of, source);
-  }
-  for (const fork of forks) fork.second = steps.length;
 }
 
 /** Steps that wait for the next character, each once: `mark` tells by the position at which a step was added. */
@@ -143,7 +68,7 @@ function follow(
     if (step.kind === 'set') threads.at.push(at);
     else if (step.kind === 'jump') pending.push(step.to);
     else if (step.kind === 'fork') pending.push(step.second, step.first);
-    else if (holds(step.assertion, text, position)) pending.push(at + 1);
+    else if (step.kind === 'save' || holds(step.assertion, text, position)) pending.push(at + 1);
   }
   return false;
 }
