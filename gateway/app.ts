@@ -84,6 +84,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     stop: async () => {
       poller.stop();
+      layers.views.stop();
       await Promise.all([options.transport.close(), options.sharedState.close()]);
     },
     inFlight: () => counters.inFlight,

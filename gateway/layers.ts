@@ -37,6 +37,9 @@ import { createPoolPoller, type PoolPoller } from './upstream/pool-poller.ts';
 import { createRetryBudget } from './upstream/retry-budget.ts';
 import { type Cancellation, createSend, type Send } from './upstream/send.ts';
 import type { Transport } from './upstream/transport.ts';
+import type { AskPool } from './views/follow.ts';
+import { minIndexOf, readAtLeast } from './views/min-index.ts';
+import { createViews, type Views } from './views/views.ts';
 
 export interface GatewayOptions {
   readonly settings: GatewaySettings;
@@ -58,11 +61,11 @@ export interface Layers {
   /** Answers one request of a client. Rejects only for what is a defect. */
   readonly answer: (exchange: Exchange) => Promise<Answer>;
   readonly doh: AnswerDoh;
+  readonly views: Views;
   /** Looks the pool up first, where nobody has yet or nothing does so in the background. */
   readonly freshen: () => Promise<void> | undefined;
 }
 
-const MAX_SHARED_CALLERS = 10_000;
 const MAX_REMEMBERED_OWNERS = 50_000;
 
 export function buildLayers(options: GatewayOptions): Layers {
@@ -70,6 +73,8 @@ export function buildLayers(options: GatewayOptions): Layers {
   const { pool, poller, send } = buildUpstream(options, counters);
   const forward = buildForward(options, send, counters);
   const sendTo = createSendToAgent({ send, settings: options.settings, clock: options.env.clock });
+  const views = buildViews(options, pool, forward, counters);
+  const read = createViewedForward(forward, views);
   const virtualAgent = buildVirtualAgent(options, pool, sendTo, forward);
   const named = createNamedAgent({ pool, sendTo });
   const traced = options.settings.telemetryEndpoint === '' ? untraced : createTracing();
@@ -79,7 +84,7 @@ export function buildLayers(options: GatewayOptions): Layers {
   };
 
   const route = (incoming: Incoming, name: string | undefined): Promise<Answer> => {
-    if (!isAgentPath(splitTarget(incoming.target).path)) return forward(incoming);
+    if (!isAgentPath(splitTarget(incoming.target).path)) return read(incoming);
     return name === undefined ? virtualAgent(incoming) : named(name, incoming);
   };
   const answer = async (exchange: Exchange): Promise<Answer> => {
@@ -99,14 +104,14 @@ export function buildLayers(options: GatewayOptions): Layers {
       throw error;
     }
   };
-  const answerDoh = buildDoh(options, forward);
+  const answerDoh = buildDoh(options, read);
   const doh: AnswerDoh = (request, clientAddress) => {
     if (traced === untraced) return answerDoh(request, clientAddress);
     const { pathname } = new URL(request.url);
     const headers = [...request.headers].flat();
     return traced(request.method, pathname, headers, () => answerDoh(request, clientAddress));
   };
-  return { pool, poller, counters, answer, doh, freshen };
+  return { pool, poller, counters, answer, doh, views, freshen };
 }
 
 function buildUpstream(options: GatewayOptions, counters: Counters) {
@@ -147,11 +152,49 @@ function buildForward(
   counters: Counters,
 ): Forward {
   const { clock } = env;
-  const maxCallers = MAX_SHARED_CALLERS;
+  // All that may be in progress may want the same.
+  const maxCallers = settings.maxInFlight;
   const collapse = createCollapse({ maxCallers, onShared: () => counters.collapsed.add('read') });
   const watches = createWatchFanOut({ maxCallers, clock, onShared: () => counters.collapsed.add('watch') });
   const lastKnownGood = createLastKnownGood({ state: sharedState, keepMs: settings.staleKeepMs, clock });
   return createForward({ settings, send, collapse, watches, lastKnownGood, counters, clock });
+}
+
+function buildViews(
+  { settings, sharesWork, env }: GatewayOptions,
+  pool: NodePool,
+  forward: Forward,
+  counters: Counters,
+): Views {
+  const nowMs = () => env.clock.monotonicMs();
+  return createViews({
+    ask: askLive(forward),
+    // Half of the waits that agents take stay with those who wait themselves.
+    maxViews: () =>
+      sharesWork
+        ? Math.min(settings.maxViews, Math.floor((pool.usable(nowMs()).length * settings.maxWaits) / 2))
+        : 0,
+    maxBytes: settings.viewBytes,
+    onHit: () => counters.views.add('hit'),
+    ...env,
+  });
+}
+
+/** Reads that may be answered from a view are, if it knows as much as the caller says it has seen. */
+function createViewedForward(forward: Forward, views: Views): Forward {
+  const read: Forward = async (incoming) => views.answer(incoming) ?? forward(incoming);
+  return (incoming) => {
+    const minIndex = incoming.kind.isRead ? minIndexOf(incoming.headers) : undefined;
+    return minIndex === undefined ? read(incoming) : readAtLeast(incoming, minIndex, read);
+  };
+}
+
+/** Questions of the gateway's own for which a remembered answer won't do. */
+function askLive(forward: Forward): AskPool {
+  return (target, headers, cancel) => {
+    const { kind, ...question } = ownQuestion(target, headers);
+    return forward({ ...question, kind: { ...kind, maxStaleMs: undefined }, cancel });
+  };
 }
 
 function buildVirtualAgent(

@@ -3,6 +3,7 @@ import { simulatedEnv } from '../../shared/simulated-env.ts';
 import { type Answer, headerOf } from '../exchange/exchange.ts';
 import type { Cancellation } from '../upstream/send.ts';
 import { NEVER_CANCELLED } from './interest.ts';
+import { SLICE } from './slices.ts';
 import { createWatchFanOut } from './watch.ts';
 
 const SEEN = '5';
@@ -14,17 +15,25 @@ function setUp(maxCallers = 1000) {
   const { clock } = simulatedEnv(1);
   const waits: number[] = [];
   const wakers = new Set<() => void>();
+  /** Upstream waits under way. */
+  const waiting = new Set<() => void>();
   let index = SEEN;
   let shared = 0;
   const ask = (waitMs: number, cancel: Cancellation) => {
     waits.push(Math.round(waitMs));
     return new Promise<Answer>((resolve, reject) => {
-      const reply = () =>
+      const reply = () => {
+        waiting.delete(reply);
         resolve({ status: 200, headers: ['X-Consul-Index', index], body: new Uint8Array(0) });
+      };
       if (index !== SEEN) return reply();
       wakers.add(reply);
+      waiting.add(reply);
       clock.setTimer(waitMs, reply);
-      cancel.onCancel(() => reject(new Error('cancelled')));
+      cancel.onCancel(() => {
+        waiting.delete(reply);
+        reject(new Error('cancelled'));
+      });
     });
   };
   const fanOut = createWatchFanOut({ maxCallers, clock, onShared: () => shared++ });
@@ -38,7 +47,7 @@ function setUp(maxCallers = 1000) {
     index = to;
     for (const wake of [...wakers]) wake();
   };
-  return { clock, waits, watch, change, shared: () => shared };
+  return { clock, waits, watch, change, shared: () => shared, waiting: () => waiting.size };
 }
 
 test('a change costs two upstream requests, however many watch', async () => {
@@ -47,6 +56,7 @@ test('a change costs two upstream requests, however many watch', async () => {
   await clock.advanceAsync(1000);
   expect(waits).toEqual([60_000]);
   change('6');
+  await clock.advanceAsync(1);
   expect(new Set((await Promise.all(all)).map(({ index }) => index))).toEqual(new Set(['6']));
   expect(waits.length).toBe(2);
   expect(shared()).toBe(499);
@@ -78,15 +88,51 @@ test('everyone is answered within the wait asked for, plus the sixteenth an agen
   expect(waits.length).toBeLessThan(40);
 });
 
-test('a shorter wait than the one under way is asked on its own', async () => {
-  const { clock, waits, watch } = setUp();
+test('a shorter wait takes the place of a longer one, and both end when they should', async () => {
+  const { clock, waits, watch, waiting } = setUp();
   const long = watch(60_000);
-  const short = watch(1000);
-  expect(waits).toEqual([60_000, 1000]);
-  await clock.advanceAsync(1000);
-  expect((await short).tookMs).toBe(1000);
-  await clock.advanceAsync(60_000);
-  expect((await long).tookMs).toBe(60_000);
+  const short = Array.from({ length: 100 }, () => watch(1000));
+  await clock.advanceAsync(10);
+  expect([waits, waiting()]).toEqual([[60_000, 1000], 1]);
+  await clock.advanceAsync(1100);
+  for (const { tookMs } of await Promise.all(short)) expect(tookMs).toBeLessThanOrEqual(1063);
+  expect(waiting()).toBe(1);
+  await clock.advanceAsync(62_700);
+  const { tookMs } = await long;
+  expect(tookMs).toBeGreaterThanOrEqual(60_000);
+  expect(tookMs).toBeLessThanOrEqual(63_750);
+});
+
+test('callers of many different waits hold one upstream wait at a time and miss no change', async () => {
+  const { clock, watch, change, waiting } = setUp();
+  const answers: Promise<{ index: string | undefined; tookMs: number }>[] = [];
+  for (let i = 0; i < 300; i++) {
+    answers.push(watch(5000 + ((i * 7919) % 60_000)));
+    await clock.advanceAsync(5);
+    expect(waiting()).toBe(1);
+  }
+  change('6');
+  await clock.advanceAsync(100);
+  expect(new Set((await Promise.all(answers)).map(({ index }) => index))).toEqual(new Set(['6']));
+});
+
+test('20,000 callers are woken in slices, with turns of others between them', async () => {
+  const { clock, waits, watch, change } = setUp(20_000);
+  let woken = 0;
+  const all = Array.from({ length: 20_000 }, () => watch(60_000).then(() => woken++));
+  await clock.advanceAsync(10);
+  const perTurn: number[] = [];
+  const count = () => {
+    perTurn.push(woken);
+    if (woken < 20_000) clock.setTimer(0, count);
+  };
+  change('6');
+  clock.setTimer(0, count);
+  await clock.advanceAsync(10);
+  await Promise.all(all);
+  expect(waits.length).toBe(2);
+  const steps = perTurn.map((n, i) => n - (perTurn[i - 1] ?? 0));
+  expect(Math.max(...steps)).toBeLessThanOrEqual(2 * SLICE);
 });
 
 test('the upstream wait ends with its last watcher', async () => {

@@ -4,7 +4,8 @@ import type { Clock } from '../../shared/env.ts';
 import { type Answer, isWhole } from '../exchange/exchange.ts';
 import { longestWaitMs } from '../upstream/blocking.ts';
 import type { Cancellation } from '../upstream/send.ts';
-import { callerLeft, openInterest } from './interest.ts';
+import { callerLeft } from './interest.ts';
+import { inSlices } from './slices.ts';
 
 /** Waits upstream for at most `waitMs` (the agent may add a sixteenth). */
 export type AskWait = (waitMs: number, cancel: Cancellation) => Promise<Answer>;
@@ -23,13 +24,14 @@ export interface WatchFanOut {
   ): Promise<Answer>;
 }
 
+/** One caller. There may be tens of thousands, so this is all that is kept of each. */
 interface Watcher {
   /** When the caller's wait is over, and the latest time at which an agent might have answered it. Monotonic ms. */
   readonly dueMs: number;
   readonly latestMs: number;
-  readonly settle: (answer: Answer) => void;
-  readonly fail: (error: unknown) => void;
-  readonly askAlone: () => void;
+  readonly cancel: Cancellation;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -42,10 +44,14 @@ interface Group {
   late: Set<Watcher>;
   /** When the wait under way is over at the latest. */
   endsMs: number;
-  cancelWait: () => void;
+  /** Ends the wait under way. Its answer, should one still come, is not looked at. */
+  stopWait: () => void;
+  readonly isNews: (answer: Answer) => boolean;
+  readonly ask: AskWait;
 }
 
 export interface WatchOptions {
+  /** Callers of one key; more wait upstream by themselves. */
   readonly maxCallers: number;
   readonly clock: Clock;
   readonly onShared: () => void;
@@ -54,14 +60,15 @@ export interface WatchOptions {
 export function createWatchFanOut({ maxCallers, clock, onShared }: WatchOptions): WatchFanOut {
   const groups = new Map<string, Group>();
 
-  const run = async (key: string, group: Group, isNews: (answer: Answer) => boolean, ask: AskWait) => {
+  const run = async (key: string, group: Group): Promise<void> => {
     while (group.early.size > 0) {
-      const { answer, error } = await waitOnce(group, ask, clock);
-      const served = whoAreServed(group, answer, isNews, clock);
-      for (const watcher of served) group.early.delete(watcher);
-      if (answer === undefined) for (const watcher of served) watcher.fail(error);
-      else giveOut(answer, served);
-      group.early = new Set([...group.early, ...group.late]);
+      const { answer, error, isStopped } = await waitOnce(group, clock);
+      if (!isStopped) {
+        const served = takeServed(group, answer, clock.monotonicMs());
+        if (answer !== undefined) giveOut(answer, served, group.ask, clock);
+        else inSlices(served, (watcher) => watcher.reject(error), clock);
+      }
+      for (const watcher of group.late) group.early.add(watcher);
       group.late = new Set();
     }
     groups.delete(key);
@@ -70,102 +77,126 @@ export function createWatchFanOut({ maxCallers, clock, onShared }: WatchOptions)
   return {
     watch: (key, waitMs, isNews, ask, cancel) => {
       const nowMs = clock.monotonicMs();
-      const group = groups.get(key);
-      const latestMs = nowMs + longestWaitMs(waitMs);
-      // Whoever must be answered before the wait under way ends can't be made to wait for it.
-      if (group !== undefined && (latestMs < group.endsMs || group.late.size >= maxCallers))
-        return ask(waitMs, cancel);
+      const known = groups.get(key);
+      if (known !== undefined && known.early.size + known.late.size >= maxCallers) return ask(waitMs, cancel);
       return new Promise((resolve, reject) => {
-        const watcher: Watcher = {
-          dueMs: nowMs + waitMs,
-          latestMs,
-          settle: resolve,
-          fail: reject,
-          askAlone: () => ask(1, cancel).then(resolve, reject),
-        };
-        const mine = group ?? { early: new Set(), late: new Set(), endsMs: 0, cancelWait: () => undefined };
+        const group = known ?? newGroup(isNews, ask);
+        const latestMs = nowMs + longestWaitMs(waitMs);
+        const watcher: Watcher = { dueMs: nowMs + waitMs, latestMs, cancel, resolve, reject };
         cancel.onCancel(() => {
-          leave(mine, watcher);
+          leave(group, watcher);
           reject(callerLeft());
         });
-        if (group !== undefined) {
-          onShared();
-          group.late.add(watcher);
+        if (known === undefined) {
+          groups.set(key, group);
+          group.early.add(watcher);
+          void run(key, group);
           return;
         }
-        groups.set(key, mine);
-        mine.early.add(watcher);
-        void run(key, mine, isNews, ask);
+        onShared();
+        group.late.add(watcher);
+        // Whoever must be answered before the wait under way ends can't be made to wait for it: a shorter one takes
+        // its place. From then on waits are as short as the shortest asked for, and those who wait longer span several.
+        if (latestMs < group.endsMs) group.stopWait();
       });
     },
   };
 }
 
+function newGroup(isNews: (answer: Answer) => boolean, ask: AskWait): Group {
+  return { early: new Set(), late: new Set(), endsMs: 0, stopWait: () => undefined, isNews, ask };
+}
+
+interface Outcome {
+  readonly answer?: Answer;
+  readonly error?: unknown;
+  readonly isStopped: boolean;
+}
+
 /** One upstream wait, as long as the most impatient caller allows. */
-async function waitOnce(
-  group: Group,
-  ask: AskWait,
-  clock: Clock,
-): Promise<{ answer?: Answer; error?: unknown }> {
+function waitOnce(group: Group, clock: Clock): Promise<Outcome> {
   const nowMs = clock.monotonicMs();
-  const dueMs = Math.min(...[...group.early].map((watcher) => Math.max(watcher.dueMs, nowMs)));
-  const latestMs = Math.min(...[...group.early].map((watcher) => watcher.latestMs));
+  let dueMs = Number.POSITIVE_INFINITY;
+  let latestMs = Number.POSITIVE_INFINITY;
+  for (const watcher of group.early) {
+    dueMs = Math.min(dueMs, watcher.dueMs);
+    latestMs = Math.min(latestMs, watcher.latestMs);
+  }
   // Anything between the two is right for the most impatient; the later, the more callers it serves.
   const waitMs = Math.max(1, dueMs - nowMs, (latestMs - nowMs) * (16 / 17));
   group.endsMs = nowMs + longestWaitMs(waitMs);
-  const interest = openInterest();
-  let leaveWait: () => void = () => undefined;
-  group.cancelWait = () => leaveWait();
-  try {
-    const answer = await interest.join(
-      {
-        isCancelled: false,
-        onCancel: (listener) => {
-          leaveWait = listener;
-          return () => undefined;
-        },
+  return new Promise((settle) => {
+    const stopper = openStopper();
+    group.stopWait = () => {
+      settle({ isStopped: true });
+      stopper.stop();
+    };
+    group.ask(waitMs, stopper).then(
+      (answer) => {
+        if (stopper.isCancelled) discard(answer);
+        settle({ answer, isStopped: false });
       },
-      ask(waitMs, interest.cancellation),
+      (error: unknown) => settle({ error, isStopped: false }),
     );
-    return { answer };
-  } catch (error) {
-    return { error };
-  }
+  });
+}
+
+function openStopper(): Cancellation & { stop(): void } {
+  const listeners = new Set<() => void>();
+  let isCancelled = false;
+  return {
+    get isCancelled() {
+      return isCancelled;
+    },
+    onCancel: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    stop: () => {
+      isCancelled = true;
+      for (const listener of [...listeners]) listener();
+    },
+  };
 }
 
 /**
- * News and errors are for everyone. An answer without news is for those whose wait is over; when it came before anyone's
- * was, the agent doesn't block on this, and asking again would go round in circles.
+ * Takes out whom an answer serves. News and errors are for everyone. An answer without news is for those whose wait is
+ * over; when it came before anyone's was, the agent doesn't block on this, and asking again would go round in circles.
  */
-function whoAreServed(
-  group: Group,
-  answer: Answer | undefined,
-  isNews: (answer: Answer) => boolean,
-  clock: Clock,
-): Watcher[] {
-  const all = [...group.early];
-  if (answer === undefined || isNews(answer)) return all;
-  const nowMs = clock.monotonicMs();
-  const due = all.filter(({ dueMs }) => dueMs <= nowMs);
-  return due.length > 0 ? due : all;
+function takeServed(group: Group, answer: Answer | undefined, nowMs: number): Watcher[] {
+  const due: Watcher[] = [];
+  if (answer !== undefined && !group.isNews(answer))
+    for (const watcher of group.early) if (watcher.dueMs <= nowMs) due.push(watcher);
+  if (due.length === 0 || due.length === group.early.size) {
+    const all = [...group.early];
+    group.early = new Set();
+    return all;
+  }
+  for (const watcher of due) group.early.delete(watcher);
+  return due;
 }
 
 /** A streamed answer has one reader; the other callers ask again, without a wait. */
-function giveOut(answer: Answer, served: readonly Watcher[]): void {
-  const [first, ...others] = served;
-  if (first === undefined) {
-    if (!isWhole(answer)) void (answer.body as ReadableStream<Uint8Array>).cancel();
+function giveOut(answer: Answer, served: readonly Watcher[], ask: AskWait, clock: Clock): void {
+  const [first] = served;
+  if (isWhole(answer)) {
+    inSlices(served, (watcher) => watcher.resolve(answer), clock);
     return;
   }
-  first.settle(answer);
-  for (const watcher of others) {
-    if (isWhole(answer)) watcher.settle(answer);
-    else watcher.askAlone();
-  }
+  if (first === undefined) discard(answer);
+  else first.resolve(answer);
+  const again = (watcher: Watcher) => ask(1, watcher.cancel).then(watcher.resolve, watcher.reject);
+  inSlices(served.slice(1), again, clock);
+}
+
+function discard(answer: Answer): void {
+  if (isWhole(answer)) return;
+  // Nobody reads it; that its stream may have broken already tells nobody anything.
+  answer.body.cancel().catch(() => undefined);
 }
 
 function leave(group: Group, watcher: Watcher): void {
   group.early.delete(watcher);
   group.late.delete(watcher);
-  if (group.early.size === 0 && group.late.size === 0) group.cancelWait();
+  if (group.early.size === 0 && group.late.size === 0) group.stopWait();
 }

@@ -17,6 +17,8 @@ export interface Counters {
   readonly collapsed: Counter;
   /** Last-known-good answers: `stored`, `served`. */
   readonly stale: Counter;
+  /** Reads answered from a kept-fresh view: `hit`. */
+  readonly views: Counter;
   /** Requests and waits in progress. */
   inFlight: number;
 }
@@ -34,6 +36,7 @@ const FAMILIES = [
   ['retries', 'proconsul_gateway_retries_total', 'after', 'Upstream attempts after the first.'],
   ['collapsed', 'proconsul_gateway_collapsed_total', 'kind', 'Reads served by the request of another.'],
   ['stale', 'proconsul_gateway_last_known_good_total', 'event', 'Last-known-good answers.'],
+  ['views', 'proconsul_gateway_views_total', 'event', 'Reads answered from kept-fresh views.'],
 ] as const;
 
 const values = new WeakMap<Counter, Map<string, number>>();
@@ -45,6 +48,7 @@ export function createCounters(): Counters {
     retries: counter(),
     collapsed: counter(),
     stale: counter(),
+    views: counter(),
     inFlight: 0,
   };
 }

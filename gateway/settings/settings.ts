@@ -41,6 +41,10 @@ export interface GatewaySettings {
   readonly maxHeaderBytes: number;
   /** One upstream request for identical concurrent reads. Off where requests can't share work. */
   readonly collapse: boolean;
+  /** Kept-fresh views at most; each holds one wait at an agent. 0 turns them off. */
+  readonly maxViews: number;
+  /** What views and followed changes may keep in memory each, bytes. */
+  readonly viewBytes: number;
   /** How long a last-known-good answer may be used. */
   readonly staleKeepMs: number;
   /** DNS zone answered over HTTPS, with the final dot. */
@@ -89,6 +93,8 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   maxWaits: setting('GATEWAY_MAX_WAITS', 'max-waits', '128', integerBetween(1, 100_000)),
   maxHeaderBytes: setting('GATEWAY_MAX_HEADER', 'max-header', '1048576', integerBetween(1024, 2 ** 24)),
   collapse: setting('GATEWAY_COLLAPSE', 'collapse', 'true', parseSwitch),
+  maxViews: setting('GATEWAY_VIEWS', 'views', '4096', integerBetween(0, 1e6)),
+  viewBytes: setting('GATEWAY_VIEW_BYTES', 'view-bytes', '67108864', integerBetween(1024, 2 ** 34)),
   staleKeepMs: setting('GATEWAY_STALE_KEEP', 'stale-keep', '1h', durationBetween(0, 7 * 86_400_000)),
   domain: setting('GATEWAY_DOMAIN', 'domain', 'consul.', parseDomain),
   datacenter: setting('GATEWAY_DATACENTER', 'datacenter', 'dc1', parseDatacenter),
@@ -140,6 +146,8 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     maxWaits: read(SETTINGS.maxWaits),
     maxHeaderBytes: read(SETTINGS.maxHeaderBytes),
     collapse: read(SETTINGS.collapse),
+    maxViews: read(SETTINGS.maxViews),
+    viewBytes: read(SETTINGS.viewBytes),
     staleKeepMs: read(SETTINGS.staleKeepMs),
     domain: read(SETTINGS.domain),
     datacenter: read(SETTINGS.datacenter),
