@@ -1,13 +1,12 @@
 /** The gateway as a Hono app: its own pages, DNS over HTTPS, everything else to the agents. Web APIs only: it runs on Node and on Workers. */
 
 import { type Context, Hono } from 'hono';
-import { type Exchange, textAnswer } from './exchange/exchange.ts';
-import { buildLayers, type GatewayOptions } from './layers.ts';
+import { type Answer, type Exchange, textAnswer } from './exchange/exchange.ts';
+import { buildLayers, type GatewayOptions, type Layers } from './layers.ts';
 import { renderMetrics } from './operations/counters.ts';
 import { openApiText } from './operations/openapi.ts';
 import { answerHeaders } from './proxy/headers.ts';
 import { serveUi } from './ui-pages.ts';
-import type { NodePool } from './upstream/node-pool.ts';
 
 export interface Gateway {
   readonly app: Hono;
@@ -47,6 +46,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
     });
   };
+  const own = (answerIt: (exchange: Exchange) => Promise<Answer>) => (c: Context) => {
+    const exchange = options.openExchange(c.req.raw, c.env);
+    return counted(exchange, async () => {
+      const answer = await answerIt(exchange);
+      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
+      return exchange.respond(answer);
+    });
+  };
   const doh = (c: Context): Promise<Response> => {
     const exchange = options.openExchange(c.req.raw, c.env);
     return counted(exchange, async () => {
@@ -65,9 +72,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   app.get('/metrics', (c) => {
     const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
-    return c.body(renderMetrics(counters, poolGauges(pool, env.clock.monotonicMs())), 200, headers);
+    return c.body(renderMetrics(counters, gauges(layers, env.clock.monotonicMs())), 200, headers);
   });
   app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
+  app.all('/v1/watch', own(layers.watchChanges));
+  app.all('/v1/prometheus/sd', own(layers.discoverTargets));
   app.all('/dns-query', doh);
   app.all('/resolve', doh);
   if (options.ui !== undefined) serveUi(app, options.ui);
@@ -81,17 +90,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     start: () => poller.start(),
     drain: () => {
       isDraining = true;
+      layers.changes.stop();
     },
     stop: async () => {
       poller.stop();
       layers.views.stop();
+      layers.changes.stop();
       await Promise.all([options.transport.close(), options.sharedState.close()]);
     },
     inFlight: () => counters.inFlight,
   };
 }
 
-function poolGauges(pool: NodePool, nowMs: number) {
+function gauges({ pool, views, changes }: Layers, nowMs: number) {
   const nodes = pool.nodes();
   const usable = pool.usable(nowMs).length;
   return [
@@ -103,6 +114,27 @@ function poolGauges(pool: NodePool, nowMs: number) {
         ['unusable', nodes.length - usable],
         ['leader', pool.leader(nowMs) === undefined ? 0 : 1],
       ] as const,
+    },
+    {
+      name: 'proconsul_gateway_views',
+      help: 'Reads kept fresh, and what is followed for streams of changes.',
+      values: [
+        ['views', views.size().count],
+        ['topics', changes.size().feeds],
+      ] as const,
+    },
+    {
+      name: 'proconsul_gateway_view_bytes',
+      help: 'Memory that these take.',
+      values: [
+        ['views', views.size().bytes],
+        ['topics', changes.size().bytes],
+      ] as const,
+    },
+    {
+      name: 'proconsul_gateway_streams',
+      help: 'Streams of changes to clients.',
+      values: [['open', changes.size().streams]] as const,
     },
   ];
 }

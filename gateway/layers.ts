@@ -6,6 +6,7 @@ import type { Logger } from '../shared/log.ts';
 import type { UiFiles } from '../shared/ui-bundle.ts';
 import { createLastKnownGood } from './cache/last-known-good.ts';
 import type { SharedState } from './cache/shared-state.ts';
+import { type Changes, createChanges } from './changes/changes.ts';
 import { createCollapse } from './collapse/collapse.ts';
 import { NEVER_CANCELLED } from './collapse/interest.ts';
 import { createWatchFanOut } from './collapse/watch.ts';
@@ -20,6 +21,7 @@ import {
   withoutHeaders,
 } from './exchange/exchange.ts';
 import { type Counters, createCounters } from './operations/counters.ts';
+import { createServiceDiscovery } from './prometheus/service-discovery.ts';
 import { createForward, type Forward, type Incoming } from './proxy/forward.ts';
 import { requestHeaders } from './proxy/headers.ts';
 import { splitTarget } from './proxy/target.ts';
@@ -62,10 +64,17 @@ export interface Layers {
   readonly answer: (exchange: Exchange) => Promise<Answer>;
   readonly doh: AnswerDoh;
   readonly views: Views;
+  /** Answers `/v1/watch`. */
+  readonly watchChanges: (exchange: Exchange) => Promise<Answer>;
+  readonly changes: Changes;
+  /** Answers `/v1/prometheus/sd`. */
+  readonly discoverTargets: (exchange: Exchange) => Promise<Answer>;
   /** Looks the pool up first, where nobody has yet or nothing does so in the background. */
   readonly freshen: () => Promise<void> | undefined;
 }
 
+/** Clients that lost their connection are back by then. */
+const CHANGES_LINGER_MS = 120_000;
 const MAX_REMEMBERED_OWNERS = 50_000;
 
 export function buildLayers(options: GatewayOptions): Layers {
@@ -104,6 +113,26 @@ export function buildLayers(options: GatewayOptions): Layers {
       throw error;
     }
   };
+  const changes = buildChanges(options, forward);
+  const own = (answerIt: (exchange: Exchange) => Promise<Answer>) => async (exchange: Exchange) => {
+    try {
+      await freshen();
+      return await answerIt(exchange);
+    } catch (error) {
+      if (error instanceof ConsulError) return textAnswer(error.status, error.message);
+      throw error;
+    }
+  };
+  // A stream may not use what another request began where work isn't shared.
+  const watchChanges = own((exchange) =>
+    (options.sharesWork ? changes : buildChanges(options, forward)).open(exchange),
+  );
+  const discoverTargets = own(
+    createServiceDiscovery(async (target, headers, idleMs) => {
+      const question = ownQuestion(target, headers);
+      return (await views.hold(question, idleMs)) ?? forward(question);
+    }),
+  );
   const answerDoh = buildDoh(options, read);
   const doh: AnswerDoh = (request, clientAddress) => {
     if (traced === untraced) return answerDoh(request, clientAddress);
@@ -111,7 +140,7 @@ export function buildLayers(options: GatewayOptions): Layers {
     const headers = [...request.headers].flat();
     return traced(request.method, pathname, headers, () => answerDoh(request, clientAddress));
   };
-  return { pool, poller, counters, answer, doh, views, freshen };
+  return { pool, poller, counters, answer, doh, views, watchChanges, changes, discoverTargets, freshen };
 }
 
 function buildUpstream(options: GatewayOptions, counters: Counters) {
@@ -176,6 +205,16 @@ function buildViews(
         : 0,
     maxBytes: settings.viewBytes,
     onHit: () => counters.views.add('hit'),
+    ...env,
+  });
+}
+
+function buildChanges({ settings, sharesWork, env }: GatewayOptions, forward: Forward): Changes {
+  return createChanges({
+    ask: askLive(forward),
+    maxFeeds: Math.max(1, settings.maxViews),
+    maxBytes: settings.viewBytes,
+    lingerMs: sharesWork ? CHANGES_LINGER_MS : 0,
     ...env,
   });
 }

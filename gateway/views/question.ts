@@ -71,15 +71,20 @@ function questionOf(target: string, query: string, headers: HeaderList, isCached
   const asked = pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
   const open = pairs.filter((pair) => !isNamed(pair, 'token'));
   const sent = sentHeaders(headers);
-  const secrets = [
-    ...pairs.filter((pair) => isNamed(pair, 'token')),
-    ...CREDENTIALS.map((name) => headerOf(sent, name) ?? ''),
-  ].join('\n');
-  const identity = /[^\n]/.test(secrets) ? sha256Hex(secrets) : '';
+  const identity = credentialHash(
+    pairs.filter((pair) => isNamed(pair, 'token')),
+    sent,
+  );
   const formats = ['accept', 'accept-encoding', 'x-consul-namespace'].map(
     (name) => headerOf(sent, name) ?? '',
   );
   return { key: [path, ...open, ...formats, identity].join('\n'), target: asked, headers: sent, isCached };
+}
+
+/** Who asks, so that only equals share; '' for nobody. Credentials can't be read from it. */
+export function credentialHash(tokenPairs: readonly string[], headers: HeaderList): string {
+  const secrets = [...tokenPairs, ...CREDENTIALS.map((name) => headerOf(headers, name) ?? '')].join('\n');
+  return /[^\n]/.test(secrets) ? sha256Hex(secrets) : '';
 }
 
 function isNamed(pair: string, name: string): boolean {

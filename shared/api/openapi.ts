@@ -135,9 +135,9 @@ function components(): object {
 }
 
 function parameterObject(name: QueryParameter): object {
-  const { description, schema, repeats, isPresence } = queryParameter(name);
+  const { name: sentName = name, description, schema, repeats, isPresence } = queryParameter(name);
   return {
-    name,
+    name: sentName,
     in: 'query',
     description,
     schema: repeats === true ? { type: 'array', items: schema } : schema,

@@ -3,6 +3,8 @@
 import { flag, type Schema, text, unsigned, whole } from './schema.ts';
 
 interface Parameter {
+  /** As it is sent, where the same name means something else in another operation. */
+  readonly name?: string;
   readonly description: string;
   readonly schema: Schema;
   /** May be given more than once. */
@@ -13,8 +15,18 @@ interface Parameter {
 
 const presence = (description: string): Parameter => ({ description, schema: flag, isPresence: true });
 const words = (description: string): Parameter => ({ description, schema: text });
+const several = (description: string): Parameter => ({ description, schema: text, repeats: true });
 
 export const QUERY_PARAMETERS = {
+  'watch-health': { name: 'health', ...several('Services whose instances are watched with their checks.') },
+  'watch-index': {
+    name: 'index',
+    ...words('The `id` of the last event, or an `X-Consul-Index`: goes on from there.'),
+  },
+  'watch-kv': { name: 'kv', ...several('Prefixes of keys that are watched; empty: all keys.') },
+  'watch-service': { name: 'service', ...several('Services whose instances are watched.') },
+  'watch-services': { name: 'services', ...presence('Watches the names of all services.') },
+  'sd-service': { name: 'service', ...several('Only these services; all if not given.') },
   acquire: words('Takes the lock on the key for this session.'),
   address: words('`host:port` of the server.'),
   cached: presence("Lets the agent's cache answer."),
