@@ -28,6 +28,7 @@ export interface Calls {
     options?: WriteOptions,
   ): Promise<T>;
   send(input: RequestInput): Promise<RawAnswer>;
+  readonly stream: Transport['stream'];
   readonly env: Env;
 }
 
@@ -49,6 +50,7 @@ export function createCalls(transport: Transport, env: Env): Calls {
       return jsonAnswer<T>(await transport.send({ method, path, query, body: json, options })).value;
     },
     send: (input) => transport.send(input),
+    stream: (input) => transport.stream(input),
     env,
   };
 }

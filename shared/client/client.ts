@@ -6,6 +6,7 @@ import type { EventEntry, TxnAnswer } from '../types/answers.ts';
 import type { TxnOperation } from '../types/requests.ts';
 import { type AgentClient, createAgentClient } from './agent.ts';
 import { type Calls, createCalls, part } from './calls.ts';
+import { type Change, type ChangesOptions, changes, type Topics } from './changes.ts';
 import {
   type CatalogClient,
   createCatalogClient,
@@ -27,6 +28,7 @@ export type * from '../types/answers.ts';
 export type * from '../types/requests.ts';
 export type * from '../types/v1.ts';
 export type { AgentChecks, AgentClient, AgentServices } from './agent.ts';
+export type { Change, ChangedEntry, ChangesOptions, Topics } from './changes.ts';
 export type {
   CatalogClient,
   HealthClient,
@@ -79,6 +81,8 @@ export interface Client {
   read: Calls['read'];
   /** Any read of the API that can wait, followed. */
   watch<T>(path: string, options?: WatchOptions): AsyncGenerator<Answer<T>, void, void>;
+  /** Each change of many things by one connection, deletions included. Only gateways have it. */
+  changes(topics: Topics, options?: ChangesOptions): AsyncGenerator<Change, void, void>;
 }
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:8500';
@@ -114,6 +118,7 @@ export function createClient(options: ClientOptions = {}): Client {
     },
     read: calls.read,
     watch: (path, watching) => calls.watch(path, {}, watching),
+    changes: (topics, following) => changes(calls, topics, following),
   };
 }
 

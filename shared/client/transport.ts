@@ -80,6 +80,8 @@ export interface RawAnswer {
 export interface Transport {
   /** @throws RequestError when the answer says no, TimeoutError (DOMException) when none came in time, what `fetch` throws otherwise */
   send(input: RequestInput): Promise<RawAnswer>;
+  /** A GET whose body is read as it comes; its headers must come in time, the rest may take forever. @throws as `send` */
+  stream(input: Pick<RequestInput, 'path' | 'query' | 'options'>): Promise<ReadableStream<Uint8Array>>;
 }
 
 const DEFAULT_WAIT_MS = 300_000;
@@ -107,7 +109,29 @@ export function createTransport(settings: TransportOptions): Transport {
         deadline.end();
       }
     },
+    async stream(input) {
+      const { path, options = {} } = input;
+      const deadline = startDeadline(settings, options);
+      try {
+        const { status, body } = await get(settings, input, deadline.signal);
+        if (status === 200 && body !== null) return body;
+        throw new RequestError(`GET ${path}`, status, body === null ? '' : await new Response(body).text());
+      } finally {
+        deadline.end();
+      }
+    },
   };
+}
+
+async function get(
+  settings: TransportOptions,
+  input: Pick<RequestInput, 'path' | 'query' | 'options'>,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: ReadableStream<Uint8Array> | null }> {
+  const headers = settings.token === undefined ? {} : { 'X-Consul-Token': settings.token };
+  const url = urlOf(settings, { method: 'GET', ...input });
+  const { status, body } = await settings.fetch(url, { redirect: 'manual', headers, signal });
+  return { status, body };
 }
 
 /** Decodes JSON; whole numbers that a double can't hold come as bigint. */

@@ -48,12 +48,13 @@ export async function* watch<T>(
   }
 }
 
-function mayPass(error: unknown): boolean {
+/** Whether a failure may be over when it is tried again. */
+export function mayPass(error: unknown): boolean {
   return !(error instanceof RequestError) || error.status === 429 || error.status >= 500;
 }
 
 /** Ends early, without an error, when the signal is aborted. */
-function pause(delayMs: number, signal: AbortSignal | undefined, { clock }: Env): Promise<void> {
+export function pause(delayMs: number, signal: AbortSignal | undefined, { clock }: Env): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       timer.cancel();
