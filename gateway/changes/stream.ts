@@ -116,7 +116,7 @@ function nextOf(position: Position, idNow: () => string): Uint8Array | undefined
     return encoder.encode(`id: ${idNow()}\n${history.snapshot()}`);
   }
   position.seq = following.seq;
-  position.index = following.toIndex < following.fromIndex ? following.fromIndex : following.toIndex;
+  position.index = Math.max(following.toIndex, following.fromIndex);
   return batchBytes(following, idNow());
 }
 

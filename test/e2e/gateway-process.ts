@@ -17,11 +17,15 @@ export interface TestGateway {
 }
 
 /** Starts `agent -dev` and waits until it leads. */
-export async function startDevAgent(env: Readonly<Record<string, string>> = {}): Promise<DevAgent> {
+export async function startDevAgent(
+  env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Promise<DevAgent> {
   const ports = (await freePorts(1))(0);
   const args = [AGENT_PROGRAM, 'agent', '-dev', '-node=dev1', `-http-port=${ports.http}`];
   args.push(`-dns-port=${ports.dns}`, `-server-port=${ports.server}`, '-grpc-port=-1');
   args.push(`-serf-lan-port=${ports.serfLan}`, `-serf-wan-port=${ports.serfWan}`);
+  args.push(...flags);
   const process = startProcess({ name: 'agent', args, env });
   const url = `http://127.0.0.1:${ports.http}`;
   await eventually(`a leader (${process.name})`, async () => {

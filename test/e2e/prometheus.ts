@@ -8,6 +8,8 @@ import { fetchJson } from '../../launch/pool.ts';
 
 export interface Target {
   readonly labels: Readonly<Record<string, string>>;
+  /** Before rules were applied. */
+  readonly discoveredLabels: Readonly<Record<string, string>>;
   readonly scrapeUrl: string;
   readonly health: string;
 }
@@ -20,9 +22,14 @@ export interface Prometheus {
 
 /** `consul_sd_configs` at the gateway, keeping services tagged `node-exporter`, metadata as labels. */
 export function startPrometheus(program: string, gatewayAddress: string, port: number): Prometheus {
+  return startPrometheusWith(program, configFor(gatewayAddress), port);
+}
+
+/** @param config the text of prometheus.yml */
+export function startPrometheusWith(program: string, config: string, port: number): Prometheus {
   const dir = mkdtempSync(join(tmpdir(), 'prometheus-'));
   const file = join(dir, 'prometheus.yml');
-  writeFileSync(file, configFor(gatewayAddress));
+  writeFileSync(file, config);
   const child = spawn(
     program,
     [

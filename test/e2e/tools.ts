@@ -20,16 +20,29 @@ export function hasTool(name: string): boolean {
  */
 export function findPrometheus(): string | undefined {
   const program = process.env.PROCONSUL_PROMETHEUS ?? 'prometheus';
+  if (takesDiscovery(program, "consul_sd_configs: [{server: 'localhost:8500'}]")) return program;
+  return missing('a Prometheus with consul_sd_configs (PROCONSUL_PROMETHEUS)');
+}
+
+/** A Prometheus that knows `http_sd_configs` (2.28 and later), looked for in the same places and in the system's own. */
+export function findPrometheusWithHttp(): string | undefined {
+  const programs = [process.env.PROCONSUL_PROMETHEUS ?? 'prometheus', 'prometheus', '/usr/bin/prometheus'];
+  const found = programs.find((each) =>
+    takesDiscovery(each, "http_sd_configs: [{url: 'http://localhost/'}]"),
+  );
+  return found ?? missing('a Prometheus with http_sd_configs (2.28 or later)');
+}
+
+function takesDiscovery(program: string, config: string): boolean {
   const dir = mkdtempSync(join(tmpdir(), 'promtool-'));
   try {
     const file = join(dir, 'prometheus.yml');
-    writeFileSync(file, "scrape_configs: [{job_name: a, consul_sd_configs: [{server: 'localhost:8500'}]}]\n");
+    writeFileSync(file, `scrape_configs:\n  - job_name: a\n    ${config}\n`);
     const tool = program.replace(/prometheus$/, 'promtool');
-    if (spawnSync(tool, ['check', 'config', file]).status === 0) return program;
+    return spawnSync(tool, ['check', 'config', file]).status === 0;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
-  return missing('a Prometheus with consul_sd_configs (PROCONSUL_PROMETHEUS)');
 }
 
 /** A real Consul 1.8: named by PROCONSUL_CONSUL, else on the path. undefined when there is none. */
