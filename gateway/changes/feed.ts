@@ -54,7 +54,7 @@ export function openFeed(topic: Topic, headers: HeaderList, options: FeedOptions
     target: topic.target,
     headers,
     ask: options.ask,
-    waitMs: WAIT_MS,
+    waitMs: () => WAIT_MS,
     limitBytes: options.limitBytes,
     onAnswer: ({ answer, index }) => {
       feed.isLive = true;

@@ -14,8 +14,11 @@ export interface FollowOptions {
   readonly target: string;
   readonly headers: HeaderList;
   readonly ask: AskPool;
-  /** Longest wait of one upstream question, > 0. It bounds for how long an agent cut off from the others is believed. */
-  readonly waitMs: number;
+  /**
+   * Longest wait of the next upstream question, > 0. It bounds for how long an agent cut off from the others is
+   * believed.
+   */
+  readonly waitMs: () => number;
   /** Largest body that is followed, bytes. */
   readonly limitBytes: number;
   /** Every good answer, also those that say that nothing changed. */
@@ -54,17 +57,16 @@ export function follow(options: FollowOptions): () => void {
   /** @returns milliseconds until the next question, undefined when there is none */
   const round = async (): Promise<number | undefined> => {
     const startMs = clock.monotonicMs();
-    const answer = await whole(
-      await options.ask(nextTarget(options, failures > 0 ? 0 : index), options.headers, stopper),
-      options,
-    );
+    const waitMs = options.waitMs();
+    const target = nextTarget(options.target, failures > 0 ? 0 : index, waitMs);
+    const answer = await whole(await options.ask(target, options.headers, stopper), options);
     if (stopper.isCancelled) return undefined;
     const found = indexOf(answer);
     if (answer.status >= 500 || answer.status === 429) throw failed(answer);
     if (found === undefined || (answer.status !== 200 && answer.status !== 404)) return refuse(answer);
     const isNews = found !== index;
     const tookMs = clock.monotonicMs() - startMs;
-    hasty = isNews || failures > 0 || tookMs > options.waitMs / 2 ? 0 : hasty + 1;
+    hasty = isNews || failures > 0 || tookMs > waitMs / 2 ? 0 : hasty + 1;
     if (hasty > MAX_HASTY) return refuse(answer);
     failures = 0;
     if (found < index && isStale(options.target)) return startOver();
@@ -135,7 +137,7 @@ function openStopper() {
   return stopper;
 }
 
-function nextTarget({ target, waitMs }: FollowOptions, index: number): string {
+function nextTarget(target: string, index: number, waitMs: number): string {
   if (index === 0) return target;
   return `${target}${target.includes('?') ? '&' : '?'}index=${index}&wait=${waitMs}ms`;
 }

@@ -10,6 +10,8 @@ export interface View {
   usedMs: number;
   /** How long it is kept without being used. */
   idleMs: number;
+  /** How often an agent is to confirm it, from its next question on. */
+  waitMs: number;
   /** Settles with the first answer or failure. */
   readonly ready: Promise<void>;
   /**
@@ -27,6 +29,7 @@ export interface View {
 export interface ViewOptions {
   readonly ask: AskPool;
   readonly idleMs: number;
+  readonly waitMs: number;
   /** Largest answer kept. */
   readonly limitBytes: number;
   readonly onGrow: (byBytes: number) => void;
@@ -36,11 +39,8 @@ export interface ViewOptions {
   readonly random: Random;
 }
 
-/** So often an agent confirms an answer that doesn't change. Shorter: less age reported, more requests. */
-const WAIT_MS = 10_000;
 /** An agent that is late by more than this, after the sixteenth that it may add, isn't believed to be watching. */
 const LATE_MS = 2000;
-const TRUSTED_MS = WAIT_MS * (17 / 16) + LATE_MS;
 /** Key, headers and bookkeeping of a view. */
 const OVERHEAD_BYTES = 1500;
 
@@ -70,11 +70,30 @@ export function openView(question: Question, options: ViewOptions): View {
     becomeReady();
     options.onRefusal();
   };
+  const view: View = {
+    usedMs: clock.monotonicMs(),
+    idleMs: options.idleMs,
+    waitMs: options.waitMs,
+    ready,
+    answer: (maxAgeMs, maxStaleMs) => {
+      if (state === undefined || isBroken) return undefined;
+      const sinceMs = clock.monotonicMs() - state.confirmedMs;
+      const contactMs = state.contactMs + sinceMs;
+      if (sinceMs > maxAgeMs || contactMs > maxStaleMs) return undefined;
+      const { status, body } = state;
+      return { status, body, headers: headersNow(state, contactMs, question.isCached) };
+    },
+    bytes: () => bytes,
+    close: () => {
+      stop();
+      becomeReady();
+    },
+  };
   const stop = follow({
     target: question.target,
     headers: question.headers,
     ask,
-    waitMs: WAIT_MS,
+    waitMs: () => view.waitMs,
     limitBytes,
     onAnswer: ({ answer }) => {
       // With its cache turned off an agent answers `?cached` like any read: then there is nothing to take the place of.
@@ -98,24 +117,12 @@ export function openView(question: Question, options: ViewOptions): View {
     random,
   });
   options.onGrow(bytes);
-  return {
-    usedMs: clock.monotonicMs(),
-    idleMs: options.idleMs,
-    ready,
-    answer: (maxAgeMs, maxStaleMs) => {
-      if (state === undefined || isBroken) return undefined;
-      const sinceMs = clock.monotonicMs() - state.confirmedMs;
-      const contactMs = state.contactMs + sinceMs;
-      if (sinceMs > TRUSTED_MS || sinceMs > maxAgeMs || contactMs > maxStaleMs) return undefined;
-      const { status, body } = state;
-      return { status, body, headers: headersNow(state, contactMs, question.isCached) };
-    },
-    bytes: () => bytes,
-    close: () => {
-      stop();
-      becomeReady();
-    },
-  };
+  return view;
+}
+
+/** How old an answer may be that an agent confirms every `waitMs`. */
+export function trustedMs(waitMs: number): number {
+  return waitMs * (17 / 16) + LATE_MS;
 }
 
 /** An answer like the one before keeps that one's bytes, so that what was made of them stays good. */

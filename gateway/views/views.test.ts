@@ -136,6 +136,35 @@ describe('a view', () => {
   });
 });
 
+describe('a view that is held', () => {
+  const HOUR_MS = 3_600_000;
+  test('opens at once, is confirmed seldom, and sooner once others read it often', async () => {
+    const { read, views, get } = setUp();
+    const hold = () => views.hold(incomingGet(TARGET), HOUR_MS);
+    const first = hold();
+    await read.env.clock.advanceAsync(30);
+    expect(text(await first)).toBe('["a"]');
+    await read.env.clock.advanceAsync(50_000);
+    expect(text(await hold())).toBe('["a"]');
+    expect(get()).toBeUndefined();
+    await read.env.clock.advanceAsync(6000);
+    expect(text(get())).toBe('["a"]');
+    expect(read.asked.map((target) => /wait=(.*)/.exec(target)?.[1])).toEqual([
+      undefined,
+      '55000ms',
+      '10000ms',
+    ]);
+  });
+
+  test('gives nothing while no agent answers', async () => {
+    const { read, views } = setUp();
+    read.fail(down);
+    const held = views.hold(incomingGet(TARGET), HOUR_MS);
+    await read.env.clock.advanceAsync(1);
+    expect(await held).toBeUndefined();
+  });
+});
+
 describe('the cache that ?cached asks for', () => {
   const CACHED = '/v1/health/service/web?cached';
 

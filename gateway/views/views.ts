@@ -5,7 +5,7 @@ import type { WholeAnswer } from '../exchange/exchange.ts';
 import type { Incoming } from '../proxy/forward.ts';
 import type { AskPool } from './follow.ts';
 import { allowedAgeMs, type Question, viewQuestion } from './question.ts';
-import { openView, type View } from './view.ts';
+import { openView, trustedMs, type View } from './view.ts';
 
 export interface Views {
   /**
@@ -39,6 +39,10 @@ export interface ViewsOptions {
 const OFTEN = 3;
 const OFTEN_MS = 10_000;
 const IDLE_MS = 60_000;
+/** So often an agent confirms a view that doesn't change. Shorter: less age reported, more requests. */
+const WAIT_MS = 10_000;
+/** The same for views held for readers that come seldom. */
+const HELD_WAIT_MS = 55_000;
 const SWEEP_MS = 5000;
 /** A view read this lately isn't given up for another one: more hot reads than views must not make them change places. */
 const HOT_MS = 5000;
@@ -97,13 +101,14 @@ export function createViews(options: ViewsOptions): Views {
     makeRoom(options.maxViews());
     sweeper = views.size === 0 ? undefined : clock.setTimer(SWEEP_MS, sweep);
   };
-  const open = (question: Question, idleMs: number): View | undefined => {
+  const open = (question: Question, idleMs: number, waitMs: number): View | undefined => {
     const { key } = question;
     const limit = options.maxViews();
     if (limit < 1 || !makeRoom(limit - 1)) return undefined;
     const view: View = openView(question, {
       ...options,
       idleMs,
+      waitMs,
       limitBytes: options.maxBytes / 4,
       onGrow: (by) => {
         bytes += by;
@@ -131,13 +136,14 @@ export function createViews(options: ViewsOptions): Views {
       if (question === undefined) return undefined;
       const known = views.get(question.key);
       if (known === undefined) {
-        if (isOften(question.key)) open(question, IDLE_MS);
+        if (isOften(question.key)) open(question, IDLE_MS, WAIT_MS);
         return undefined;
       }
       const ageMs = allowedAgeMs(incoming.headers);
       if (ageMs === undefined) return undefined;
+      known.waitMs = WAIT_MS;
       const found = use(question.key, known).answer(
-        ageMs,
+        Math.min(ageMs, trustedMs(WAIT_MS)),
         incoming.kind.maxStaleMs ?? Number.POSITIVE_INFINITY,
       );
       if (found !== undefined) options.onHit();
@@ -148,11 +154,12 @@ export function createViews(options: ViewsOptions): Views {
       if (question === undefined) return undefined;
       const refused = tallies.get(question.key)?.refusedUntilMs ?? 0;
       const known = views.get(question.key);
-      const view = known ?? (refused > clock.monotonicMs() ? undefined : open(question, idleMs));
+      const view =
+        known ?? (refused > clock.monotonicMs() ? undefined : open(question, idleMs, HELD_WAIT_MS));
       if (view === undefined) return undefined;
       view.idleMs = Math.max(view.idleMs, idleMs);
       await use(question.key, view).ready;
-      return view.answer(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+      return view.answer(trustedMs(HELD_WAIT_MS), Number.POSITIVE_INFINITY);
     },
     size: () => ({ count: views.size, bytes }),
     stop: () => {

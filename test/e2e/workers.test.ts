@@ -88,3 +88,25 @@ test('a blocking query over several legs answers when the key changes, and when 
   await put('two');
   expect(await waiting).toBe('two');
 });
+
+test('changes and targets for Prometheus, each request by itself', async () => {
+  const controller = new AbortController();
+  const stream = await fetch(`${url}/v1/watch?kv=streamed/`, { signal: controller.signal });
+  const reader = (stream.body ?? new ReadableStream<Uint8Array>()).getReader();
+  const decoder = new TextDecoder();
+  const until = async (part: string) => {
+    for (let text = ''; !text.includes(part); ) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`ended before ${part}: ${text}`);
+      text += decoder.decode(value, { stream: true });
+    }
+  };
+  await until('event: snapshot');
+  await fetch(`${url}/v1/kv/streamed/a`, { method: 'PUT', body: 'x' });
+  await until('event: put');
+  controller.abort();
+  const targets = await fetch(`${url}/v1/prometheus/sd?service=web`);
+  expect(await targets.json()).toMatchObject([
+    { targets: ['10.1.2.3:80'], labels: { __meta_consul_service: 'web' } },
+  ]);
+});
