@@ -156,6 +156,17 @@ describe('a view that is held', () => {
     ]);
   });
 
+  test('does not push out others that are held', async () => {
+    const { read, views } = setUp({ maxViews: 2 });
+    const holdAll = async () => {
+      const held = ['a', 'b', 'c'].map((name) => views.hold(incomingGet(`/v1/kv/${name}?stale`), HOUR_MS));
+      await read.env.clock.advanceAsync(60_000);
+      return (await Promise.all(held)).map((answer) => answer !== undefined);
+    };
+    for (let i = 0; i < 3; i++) expect(await holdAll()).toEqual([true, true, false]);
+    expect(read.asked.filter((target) => !target.includes('index=')).length).toBe(2);
+  });
+
   test('gives nothing while no agent answers', async () => {
     const { read, views } = setUp();
     read.fail(down);

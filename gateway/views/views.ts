@@ -123,6 +123,12 @@ export function createViews(options: ViewsOptions): Views {
     sweeper ??= clock.setTimer(SWEEP_MS, sweep);
     return view;
   };
+  /** Doesn't push others out: more held views than there is room for would push each other out at every turn. */
+  const openHeld = (question: Question, idleMs: number): View | undefined => {
+    const isRefused = (tallies.get(question.key)?.refusedUntilMs ?? 0) > clock.monotonicMs();
+    if (isRefused || views.size >= options.maxViews() || bytes >= options.maxBytes) return undefined;
+    return open(question, idleMs, HELD_WAIT_MS);
+  };
   const use = (key: string, view: View): View => {
     view.usedMs = clock.monotonicMs();
     views.delete(key);
@@ -152,10 +158,7 @@ export function createViews(options: ViewsOptions): Views {
     hold: async (incoming, idleMs) => {
       const question = viewQuestion(incoming);
       if (question === undefined) return undefined;
-      const refused = tallies.get(question.key)?.refusedUntilMs ?? 0;
-      const known = views.get(question.key);
-      const view =
-        known ?? (refused > clock.monotonicMs() ? undefined : open(question, idleMs, HELD_WAIT_MS));
+      const view = views.get(question.key) ?? openHeld(question, idleMs);
       if (view === undefined) return undefined;
       view.idleMs = Math.max(view.idleMs, idleMs);
       await use(question.key, view).ready;

@@ -106,6 +106,8 @@ describe('the description', () => {
       '/ready',
       '/metrics',
       '/dns-query',
+      '/v1/watch',
+      '/v1/prometheus/sd',
       '/resolve',
     ]);
     expect(ofGateway).toMatchObject({ paths: ofAgent.paths, components: ofAgent.components });
