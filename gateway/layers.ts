@@ -73,6 +73,7 @@ export interface Layers {
   readonly freshen: () => Promise<void> | undefined;
 }
 
+const MAX_FOLLOWED_TOPICS = 10_000;
 /** Clients that lost their connection are back by then. */
 const CHANGES_LINGER_MS = 120_000;
 const MAX_REMEMBERED_OWNERS = 50_000;
@@ -212,7 +213,7 @@ function buildViews(
 function buildChanges({ settings, sharesWork, env }: GatewayOptions, forward: Forward): Changes {
   return createChanges({
     ask: askLive(forward),
-    maxFeeds: Math.max(1, settings.maxViews),
+    maxFeeds: MAX_FOLLOWED_TOPICS,
     maxBytes: settings.viewBytes,
     lingerMs: sharesWork ? CHANGES_LINGER_MS : 0,
     ...env,

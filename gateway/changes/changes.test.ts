@@ -253,6 +253,7 @@ describe('what is refused', () => {
       'kv=a&index=1.x',
     ])
       await expect(open(query), query).rejects.toMatchObject({ status: 400 });
+    await expect(open(`kv=${'x'.repeat(17_000)}`)).rejects.toMatchObject({ status: 400 });
     const many = Array.from({ length: 101 }, (_, i) => `kv=${i}`).join('&');
     await expect(open(many)).rejects.toMatchObject({ status: 400 });
   });

@@ -147,7 +147,7 @@ export function createChanges(options: ChangesOptions): Changes {
 }
 
 const TOO_MANY =
-  'Too much is being watched through this gateway. Raise GATEWAY_VIEWS (-views) or GATEWAY_VIEW_BYTES (-view-bytes), or add gateways.';
+  'Too much is being watched through this gateway. Raise GATEWAY_VIEW_BYTES (-view-bytes) or add gateways.';
 
 const HEADERS: HeaderList = [
   'Content-Type',

@@ -24,6 +24,8 @@ export interface Entry {
 }
 
 const MAX_TOPICS = 100;
+/** Characters. Topics are kept under their names. */
+const MAX_QUERY = 16_384;
 
 /** Parameters that every topic takes, and those that only lists of instances take. */
 const COMMON = ['dc', 'ns', 'stale', 'consistent', 'token'];
@@ -35,6 +37,7 @@ const INSTANCES = [...COMMON, 'filter', 'node-meta', 'tag'];
  * @throws ConsulError 400 when no topic is named, too many are, or one can't be
  */
 export function parseTopics(query: string): readonly Topic[] {
+  if (query.length > MAX_QUERY) throw badRequest(`The query is longer than ${MAX_QUERY} characters.`);
   const parameters = new URLSearchParams(query);
   const topics = new Map<string, Topic>();
   const add = (topic: Topic) => {

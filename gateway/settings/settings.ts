@@ -43,7 +43,7 @@ export interface GatewaySettings {
   readonly collapse: boolean;
   /** Kept-fresh views at most; each holds one wait at an agent. 0 turns them off. */
   readonly maxViews: number;
-  /** What views and followed changes may keep in memory each, bytes. */
+  /** Memory for views, and as much again for the topics of streams of changes, bytes. */
   readonly viewBytes: number;
   /** How long a last-known-good answer may be used. */
   readonly staleKeepMs: number;

@@ -24,6 +24,9 @@ const BLOCKABLE =
 const CACHEABLE =
   /^\/v1\/(?:catalog\/(?:services|service\/.+|connect\/.+)|health\/(?:service|connect|ingress)\/.+)$/;
 
+/** Keys are kept for what is only counted, too; a longer question is asked of agents. Characters. */
+const MAX_KEY = 4096;
+
 /** They stay the same for every request of a caller and change what is answered. */
 const CREDENTIALS = ['x-consul-token', 'authorization'] as const;
 
@@ -42,7 +45,9 @@ export function viewQuestion({ kind, target, headers }: Incoming): Question | un
   const isCached = queryValue(query, 'cached') !== undefined && CACHEABLE.test(path);
   if (!isCached && kind.maxStaleMs === undefined) return undefined;
   if (!isPlain(query)) return undefined;
-  return isGzipOrPlain(headers) ? questionOf(target, query, headers, isCached) : undefined;
+  if (!isGzipOrPlain(headers)) return undefined;
+  const question = questionOf(target, query, headers, isCached);
+  return question.key.length > MAX_KEY ? undefined : question;
 }
 
 /** Asks for what an agent might refuse, or for what depends on the agent that answers, go to agents. */

@@ -249,6 +249,7 @@ describe('which reads', () => {
       '/v1/health/service/web?stale&near=_agent',
       '/v1/health/service/web?stale&%6eear=_agent',
       '/v1/query/q/execute?stale',
+      `/v1/kv/${'x'.repeat(5000)}?stale`,
     ])
       expect(key(target), target).toBeUndefined();
     expect(key('/v1/health/service/web?stale', ['Accept-Encoding', 'gzip;q=0'])).toBeUndefined();

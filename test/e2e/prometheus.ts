@@ -17,6 +17,8 @@ export interface Target {
 export interface Prometheus {
   /** Active targets now; undefined while it does not answer. */
   targets(): Promise<readonly Target[] | undefined>;
+  /** How many targets all jobs have found, which is much cheaper to ask than what they are; 0 while it doesn't answer. */
+  discovered(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -45,12 +47,26 @@ export function startPrometheusWith(program: string, config: string, port: numbe
       type Answer = { data: { activeTargets: Target[] } };
       return (await fetchJson<Answer>(`http://127.0.0.1:${port}/api/v1/targets`))?.data.activeTargets;
     },
+    async discovered() {
+      const text = await fetchText(`http://127.0.0.1:${port}/metrics`);
+      const counts = text.matchAll(/^prometheus_sd_discovered_targets\{.*name="scrape".*\} (\d+)$/gm);
+      return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+    },
     async stop() {
       child.kill('SIGKILL');
       await exited;
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function fetchText(url: string): Promise<string> {
+  try {
+    return await (await fetch(url)).text();
+  } catch {
+    // Not up yet is an answer here.
+    return '';
+  }
 }
 
 function configFor(gatewayAddress: string): string {
