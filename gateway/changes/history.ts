@@ -1,7 +1,8 @@
 /** The state of one topic and what lately changed in it, so that who saw an earlier state can be told the difference. */
 
+import { changedAt } from '../../shared/changed-at.ts';
 import { renderJson } from '../../shared/json.ts';
-import { changedAt, type Entry } from './topics.ts';
+import type { Entry } from './topics.ts';
 
 /** Changes that came with one answer. */
 export interface Batch {

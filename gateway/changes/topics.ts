@@ -106,15 +106,3 @@ function keyOf(kind: TopicKind, value: Record<string, unknown>): string | undefi
   const { Node: node, Service: service } = value;
   return isRecord(node) && isRecord(service) ? `${String(node.Node)}/${String(service.ID)}` : undefined;
 }
-
-/** The newest index that an entry carries, to tell changes of one answer in the order in which they happened. */
-export function changedAt(value: unknown): number {
-  if (!isRecord(value)) return 0;
-  const { ModifyIndex: own, Node: node, Service: service, Checks: checks } = value;
-  if (typeof own === 'number') return own;
-  const parts = [node, service, ...(Array.isArray(checks) ? (checks as unknown[]) : [])];
-  return parts.reduce<number>((newest, part) => {
-    const index = isRecord(part) ? part.ModifyIndex : undefined;
-    return typeof index === 'number' ? Math.max(newest, index) : newest;
-  }, 0);
-}

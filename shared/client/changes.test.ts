@@ -128,6 +128,15 @@ test('a second snapshot is told as what changed, deletions included', async () =
   ]);
 });
 
+test('what a second snapshot differs in is told in the order in which it happened', async () => {
+  const at = (key: string, ModifyIndex: number) => ({ key, value: { ModifyIndex } });
+  const first = event('snapshot', { entries: [] }, 'x.1');
+  const second = event('snapshot', { entries: [at('10', 7), at('11', 8), at('8', 5), at('9', 6)] }, 'y.9');
+  const { pass, told } = setUp([{ text: first }, { text: second, staysOpen: true }]);
+  await pass(2000);
+  expect(told.slice(1).map((change) => (change as unknown[])[1])).toEqual(['8', '9', '10', '11']);
+});
+
 test('refusals end it with their reason', async () => {
   for (const answer of [
     { status: 404, text: 'no such page' },

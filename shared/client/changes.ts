@@ -1,5 +1,6 @@
 /** Following changes: a gateway's stream of events, joined over lost connections so that each change is told once. */
 
+import { changedAt } from '../changed-at.ts';
 import { renderJson } from '../json.ts';
 import { parseUint64Json } from '../uint64-json.ts';
 import type { Calls } from './calls.ts';
@@ -146,7 +147,8 @@ class Known {
       return yield { kind: 'snapshot', topic, index, entries: given };
     }
     const present = new Set(given.map(({ key }) => key));
-    for (const { key, value } of given) yield* put(entries, topic, index, key, value);
+    const inOrder = given.toSorted((a, b) => changedAt(a.value) - changedAt(b.value));
+    for (const { key, value } of inOrder) yield* put(entries, topic, index, key, value);
     for (const key of [...entries.keys()])
       if (!present.has(key) && entries.delete(key)) yield { kind: 'delete', topic, index, key };
   }
