@@ -169,12 +169,49 @@ describe('RaftMembership', () => {
     await membership.add(server('n2', 2));
     expect(raft.calls).toEqual([]);
     await membership.add(server('n2', 22));
+    servers = [server('n1', 1), server('n3', 22)];
     await membership.add(server('n3', 22));
     expect(raft.calls).toEqual([
       'add id-n2@127.0.0.1:22 voter',
       'remove id-n2',
       'add id-n3@127.0.0.1:22 learner',
     ]);
+  });
+
+  test('the leader keeps its own address up to date', async () => {
+    await membership.add(server('n1', 1));
+    expect(raft.calls).toEqual([]);
+    await membership.add(server('n1', 11));
+    expect(raft.calls).toEqual(['add id-n1@127.0.0.1:11 voter']);
+  });
+
+  test('servers that moved into the places of others keep their votes as far as there is a free place', async () => {
+    raft.peers.push({ id: 'id-n2' as NodeId, address: '127.0.0.1:2', isVoter: true });
+    raft.peers.push({ id: 'id-n3' as NodeId, address: '127.0.0.1:3', isVoter: true });
+    servers = [server('n1', 2), server('n2', 3), server('n3', 33)];
+    for (const moved of servers) await membership.add(moved);
+    expect(raft.calls).toEqual([
+      'remove id-n2',
+      'add id-n1@127.0.0.1:2 voter',
+      'add id-n3@127.0.0.1:33 voter',
+      'add id-n2@127.0.0.1:3 learner',
+    ]);
+  });
+
+  test('servers that swapped addresses with the leader: the leader is never taken out', async () => {
+    raft.peers.push({ id: 'id-n2' as NodeId, address: '127.0.0.1:2', isVoter: true });
+    servers = [server('n1', 2), server('n2', 1)];
+    for (const moved of [...servers].reverse()) await membership.add(moved);
+    expect(raft.calls).toEqual([
+      'remove id-n2',
+      'add id-n1@127.0.0.1:2 voter',
+      'add id-n2@127.0.0.1:1 learner',
+    ]);
+  });
+
+  test('a server that claims the address of the leader is not added', async () => {
+    await expect(membership.add(server('n2', 1))).rejects.toThrow("address 127.0.0.1:1 is the leader's own");
+    expect(raft.calls).toEqual([]);
   });
 
   test('removal: never itself, never a stranger, never one that lives under another name', async () => {

@@ -2,7 +2,7 @@
 
 import { NS_PER_MS } from '../../shared/durations.ts';
 import type { Env, Timer } from '../../shared/env.ts';
-import { toConsulError } from '../../shared/errors.ts';
+import { refused, toConsulError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { MembershipChange, NodeId, RaftNode, RaftPeer } from '../raft/types.ts';
@@ -47,7 +47,8 @@ export class RaftMembership {
   /** A live server: joins as a learner, or has its address brought up to date. Rejects with a `ConsulError`. */
   async add(server: ServerMember): Promise<void> {
     const { log, ownId, raft } = this.#o;
-    if (server.id === '' || server.id === ownId) return;
+    if (server.id === '') return;
+    if (server.id === ownId) return this.#moveSelf(server.address);
     if (server.bootstrap && this.#o.servers().some((other) => other.bootstrap && other.id !== server.id)) {
       log.error(
         'Two nodes are in bootstrap mode. Only one node should be in bootstrap mode, not adding Raft peer.',
@@ -55,19 +56,50 @@ export class RaftMembership {
       return;
     }
     const peers = raft.status().peers;
-    const known = peers.find((peer) => peer.id === server.id);
-    if (known?.address === server.address) return;
-    for (const stale of peers) {
-      if (stale.address !== server.address || stale.id === server.id) continue;
-      log.info('removing server with duplicate address', { address: server.address });
-      await this.#change({ kind: 'remove', id: stale.id });
-    }
-    const isVoter = known?.isVoter ?? false;
+    if (peers.some((peer) => peer.id === server.id && peer.address === server.address)) return;
+    const holder = peers.find((peer) => peer.address === server.address && peer.id !== server.id);
+    if (holder !== undefined) await this.#vacate(holder);
+    // Making room may have taken this server out: then it comes back as a learner.
+    const isVoter = raft.status().peers.find((peer) => peer.id === server.id)?.isVoter ?? false;
     await this.#change({
       kind: 'add',
       peer: { id: server.id as NodeId, address: server.address, isVoter },
     });
     log.info('added raft peer', { server: server.name, address: server.address, voter: isVoter });
+  }
+
+  /** The leader itself has come back at another address. */
+  async #moveSelf(address: string): Promise<void> {
+    const { log, ownId, raft } = this.#o;
+    const { peers } = raft.status();
+    const self = peers.find((peer) => peer.id === ownId);
+    if (self === undefined || self.address === address) return;
+    const holder = peers.find((peer) => peer.address === address && peer.id !== ownId);
+    if (holder !== undefined) await this.#vacate(holder);
+    await this.#change({ kind: 'add', peer: { ...self, address } });
+    log.info('updated own address in the Raft configuration', { address });
+  }
+
+  /**
+   * Another server has the address of this one now. If it lives elsewhere it keeps its vote and gets its new address;
+   * if that is taken as well, as when servers swap addresses, it is taken out and comes back by its own `add`.
+   */
+  async #vacate(holder: RaftPeer): Promise<void> {
+    const { log, ownId, raft } = this.#o;
+    const isTaken = (address: string) => raft.status().peers.some((peer) => peer.address === address);
+    const live = this.#o.servers().find(({ id, status }) => id === holder.id && status === 'alive');
+    if (live !== undefined && live.address !== holder.address) {
+      // The leader must not take itself out: whoever holds its new address goes instead.
+      if (holder.id === ownId) return this.#moveSelf(live.address);
+      if (!isTaken(live.address)) {
+        await this.#change({ kind: 'add', peer: { ...holder, address: live.address } });
+        log.info('updated address of raft peer', { server: live.name, address: live.address });
+        return;
+      }
+    }
+    if (holder.id === ownId) throw refused(`address ${holder.address} is the leader's own`);
+    log.info('removing server with duplicate address', { address: holder.address });
+    await this.#change({ kind: 'remove', id: holder.id });
   }
 
   /** A server that left for good. The leader never removes itself here. Rejects with a `ConsulError`. */

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { Env } from '../../shared/env.ts';
-import type { PeerNetwork, PeerStream } from '../raft/types.ts';
+import type { PeerNetwork, PeerStream, RaftPeer } from '../raft/types.ts';
 import { dial } from '../rpc/dial.ts';
 
 export interface RaftNetwork extends PeerNetwork {
@@ -10,10 +10,24 @@ export interface RaftNetwork extends PeerNetwork {
   accept(socket: Socket): void;
 }
 
-export function createRaftNetwork(env: Env): RaftNetwork {
+/**
+ * @param addressOf where gossip shows the server with this id alive, `host:port`. It goes before the address that the
+ *                  log gives: after a restart of all servers at new addresses, nothing else tells where they are
+ */
+export function createRaftNetwork(env: Env, addressOf: (id: string) => string | undefined): RaftNetwork {
   let acceptStream: ((stream: PeerStream) => void) | undefined;
+  const connect = async (peer: RaftPeer) => {
+    const live = addressOf(peer.id);
+    if (live === undefined || live === peer.address) return dial(peer.address, 'raft', env);
+    try {
+      return await dial(live, 'raft', env);
+    } catch {
+      // Gossip may be behind; the error of the address that the caller knows is the one to tell.
+      return dial(peer.address, 'raft', env);
+    }
+  };
   return {
-    dial: async (peer) => peerStream(await dial(peer.address, 'raft', env)),
+    dial: async (peer) => peerStream(await connect(peer)),
     onStream(accept) {
       acceptStream = accept;
     },

@@ -12,7 +12,7 @@ import type { ReadEndpoint, WriteEndpoint } from '../rpc/endpoint.ts';
 import { statusPeers } from '../rpc/endpoints.ts';
 import { createRpcListener, type RpcListener } from '../rpc/listener.ts';
 import type { RpcService } from '../rpc/server-connection.ts';
-import { describeServer, hostPort, serverMember } from '../rpc/server-members.ts';
+import { describeServer, hostPort, type MemberView, serverMember } from '../rpc/server-members.ts';
 import type { SavedSnapshot, SnapshotOptions } from '../rpc/snapshots.ts';
 import { createStore } from '../state/store.ts';
 import { bootstrapAlone, ExpectBootstrap } from './bootstrap.ts';
@@ -63,8 +63,8 @@ class RunningServer implements Server {
   }
 
   async start(): Promise<void> {
-    const { advertiseAddress, bindAddress, env, log, rpcPort } = this.#o;
-    const network = createRaftNetwork(env);
+    const { advertiseAddress, bindAddress, env, lan, log, rpcPort } = this.#o;
+    const network = createRaftNetwork(env, (id) => liveAddress(lan, id));
     // The port comes first: Raft must know its own address, and the system may choose the port.
     const listener = createRpcListener({
       bindAddress,
@@ -288,6 +288,12 @@ class RunningServer implements Server {
     if (this.#running === undefined) throw new ConsulError('shutting-down', 500, 'server is not running');
     return this.#running;
   }
+}
+
+/** Where gossip shows the server with this id alive, `host:port`. */
+function liveAddress(lan: MemberView, id: string): string | undefined {
+  const member = lan.members().find(({ status, tags }) => status === 'alive' && tags.id === id);
+  return member === undefined ? undefined : serverMember(member)?.address;
 }
 
 function readCall(
