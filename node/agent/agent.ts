@@ -1,11 +1,9 @@
 /** The composition root: one agent, server or client, built from its configuration. */
 
-import { mkdirSync } from 'node:fs';
-import type { Env } from '../../shared/env.ts';
+import { type Env, randomUuid } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Config } from '../config/config.ts';
-import { ConfigError } from '../config/config-error.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';
 import type { Backend } from '../rpc/backend.ts';
 import { createClientBackend } from '../rpc/client-backend.ts';
@@ -20,6 +18,8 @@ import {
   createMetrics,
   metricsFilter,
 } from './agent-metrics.ts';
+import { ensureDataDir, startFailure } from './data-dir.ts';
+import { DataDirInUseError, type DataDirLock, lockDataDir } from './data-dir-lock.ts';
 import { type AgentDns, startAgentDns } from './dns.ts';
 import { createEventLog } from './events/event-log.ts';
 import { compileFilter } from './filters.ts';
@@ -77,8 +77,8 @@ export interface Agent {
 export function createAgent(options: AgentOptions): Agent {
   const { config, env, log } = options;
   const dataDir = config.dataDir === '' ? undefined : config.dataDir;
-  if (dataDir !== undefined) ensureDirectory(dataDir);
-  const nodeId = resolveNodeId(dataDir, config.nodeId, env.random);
+  if (dataDir !== undefined) ensureDataDir(dataDir);
+  const nodeId = ownNodeId(dataDir, config.nodeId, env);
   const pools = createPools(config, nodeId, env, log.named(config.isServer ? 'server' : 'client'));
   const metrics = createMetrics(config.telemetry);
   const core = config.isServer
@@ -98,14 +98,20 @@ export function createAgent(options: AgentOptions): Agent {
   if (pools.wan !== undefined) joiners.push(createJoiner(pools.wan, 'WAN', config.wanJoin, env.clock, log));
   let http: HttpServer | undefined;
   let dns: AgentDns | undefined;
+  let lock: DataDirLock | undefined;
 
   const agent: Agent = {
     nodeId,
     async start() {
-      await pools.lan.start();
-      await pools.wan?.start();
-      await core.start();
-      await local.start({ services: config.services, checks: config.checks });
+      if (dataDir !== undefined) lock = await takeDataDir(dataDir, env, log);
+      try {
+        await pools.lan.start();
+        await pools.wan?.start();
+        await core.start();
+        await local.start({ services: config.services, checks: config.checks });
+      } catch (error) {
+        throw startFailure(dataDir, error);
+      }
       stopMetrics.push(collectRuntime(metrics), metrics.start(env.clock));
       collectPoolStats(metrics, pools.lan);
       dns = await startAgentDns(config, core.backend, env, log);
@@ -138,6 +144,7 @@ export function createAgent(options: AgentOptions): Agent {
       }
       await dns?.close();
       await http?.close();
+      await lock?.release();
       log.info('Endpoints down');
     },
     async reload() {
@@ -171,6 +178,26 @@ export function createAgent(options: AgentOptions): Agent {
     leave: options.onLeaveRequested,
   });
   return agent;
+}
+
+function ownNodeId(dataDir: string | undefined, configured: string, env: Env): string {
+  try {
+    return resolveNodeId(dataDir, configured, env.random);
+  } catch (error) {
+    throw startFailure(dataDir, error);
+  }
+}
+
+/** @throws DataDirInUseError. A file system on which nothing can be locked is only worth a warning */
+async function takeDataDir(dataDir: string, env: Env, log: Logger): Promise<DataDirLock | undefined> {
+  try {
+    return await lockDataDir(dataDir, randomUuid(env.random));
+  } catch (error) {
+    if (error instanceof DataDirInUseError) throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    log.warn('data_dir could not be locked: make sure that no other agent uses it', { error: text });
+    return undefined;
+  }
 }
 
 function createServerCore(options: AgentOptions, nodeId: string, pools: Pools, metrics: Metrics): Core {
@@ -291,13 +318,4 @@ async function startHttp(
     log.info('Started HTTP server', { address: `${address.host}:${address.port}`, network: 'tcp' });
   }
   return server;
-}
-
-function ensureDirectory(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true });
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`data_dir ${JSON.stringify(dataDir)} is not usable: ${text}`);
-  }
 }

@@ -6,6 +6,11 @@ import { type Random, randomUuid } from '../../shared/env.ts';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** Whether this is what a `node-id` file holds: a UUID, space around it allowed. */
+export function isNodeId(content: string): boolean {
+  return UUID.test(content.trim().toLowerCase());
+}
+
 /**
  * @param dataDir    created when missing; undefined keeps nothing
  * @param configured lower-case UUID, '' when none: an existing file is then authoritative
@@ -16,8 +21,8 @@ export function resolveNodeId(dataDir: string | undefined, configured: string, r
   const path = join(dataDir, 'node-id');
   mkdirSync(dataDir, { recursive: true });
   if (configured === '' && existsSync(path)) {
-    const stored = readFileSync(path, 'utf8').trim().toLowerCase();
-    if (UUID.test(stored)) return stored;
+    const stored = readFileSync(path, 'utf8');
+    if (isNodeId(stored)) return stored.trim().toLowerCase();
     throw new Error(
       `${path} does not hold a node ID. Restore it from a backup, or delete it to let the agent take a new identity ` +
         '(a server must then join as a new peer).',

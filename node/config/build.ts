@@ -1,5 +1,6 @@
 /** Turns the merged tree into the validated, frozen `Config`, with Consul's defaults and sentences. */
 
+import { statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { NS_PER_MS, parseDurationMs } from '../../shared/durations.ts';
 import { parseLogLevel } from '../../shared/log.ts';
@@ -24,10 +25,21 @@ import { validateConfig, warningsFor } from './validate.ts';
 export interface HostFacts {
   readonly hostname: string;
   readonly interfaces: Interfaces;
+  /** Why the path cannot be a data directory, in Consul's sentence; one that does not exist yet is fine. */
+  readonly dataDirProblem?: (path: string) => string | undefined;
 }
 
 export function realHostFacts(): HostFacts {
-  return { hostname: hostname(), interfaces: networkInterfaces() };
+  return { hostname: hostname(), interfaces: networkInterfaces(), dataDirProblem };
+}
+
+function dataDirProblem(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : `data_dir ${JSON.stringify(path)} is not a directory`;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    return `Error getting info on data_dir: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 /** @throws ConfigError with the sentence that `agent` prints after `==> ` */
@@ -36,7 +48,7 @@ export function buildConfig(loaded: LoadedConfig, host: HostFacts): Config {
     const reader = new TreeReader(loaded.tree);
     const assembled = assemble(reader, loaded, host);
     reader.finish();
-    validateConfig(assembled, loaded.tree);
+    validateConfig(assembled, loaded.tree, host.dataDirProblem);
     return assembled;
   });
   return deepFreeze({ ...config, warnings: [...loaded.warnings, ...warningsFor(config, loaded.tree)] });

@@ -12,7 +12,11 @@ const DATACENTER = /^[a-z0-9_-]+$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @param tree the merged input, to tell what was given from what was defaulted. @throws ConfigError */
-export function validateConfig(config: Config, tree: Tree): void {
+export function validateConfig(
+  config: Config,
+  tree: Tree,
+  dataDirProblem: (path: string) => string | undefined = () => undefined,
+): void {
   const expect = number(tree.bootstrap_expect);
   const bootstrap = tree.bootstrap === true;
   if (config.datacenter === '') throw new ConfigError('datacenter cannot be empty', { keys: ['datacenter'] });
@@ -24,6 +28,8 @@ export function validateConfig(config: Config, tree: Tree): void {
   }
   if (config.dataDir === '' && !config.isDev)
     throw new ConfigError('data_dir cannot be empty', { keys: ['data_dir'] });
+  const problem = config.isDev ? undefined : dataDirProblem(config.dataDir);
+  if (problem !== undefined) throw new ConfigError(problem, { keys: ['data_dir'] });
   if (config.nodeName === '') throw new ConfigError('node_name cannot be empty', { keys: ['node_name'] });
   if (config.nodeId !== '' && !UUID.test(config.nodeId)) {
     throw new ConfigError(`node_id invalid: ${JSON.stringify(config.nodeId)} is not a UUID`, {

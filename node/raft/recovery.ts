@@ -5,7 +5,7 @@ import { asNodeId } from './core/entry.ts';
 import type { RaftPeer } from './types.ts';
 import { type Disk, writeFile } from './wal/disk.ts';
 
-const PEERS_INFO = `The file peers.json does not normally exist: the servers of this cluster keep their membership in the Raft
+export const PEERS_INFO = `The file peers.json does not normally exist: the servers of this cluster keep their membership in the Raft
 log. It is for recovery only, when so many servers are lost for good that the rest have no quorum.
 
 To recover, stop all servers that are left, write raft/peers.json in the data directory of each of them, the

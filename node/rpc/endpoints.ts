@@ -134,6 +134,10 @@ export const statusPeers = readEndpoint<NoArgs, string[]>('Status.Peers');
 export const operatorRaftConfiguration = readEndpoint<NoArgs, { Servers: RaftServer[]; Index: number }>(
   'Operator.RaftGetConfiguration',
 );
+/** The same with `LastIndex` where the asked server knows it. */
+export const operatorRaftProgress = readEndpoint<NoArgs, { Servers: RaftServer[]; Index: number }>(
+  'Operator.RaftGetProgress',
+);
 /** Exactly one of both is not ''. */
 export const operatorRaftRemovePeer = writeEndpoint<{ readonly id: string; readonly address: string }, true>(
   'Operator.RaftRemovePeer',

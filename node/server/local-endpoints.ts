@@ -2,10 +2,11 @@
 
 import { ConsulError, refused } from '../../shared/errors.ts';
 import type { RaftServer } from '../../shared/types/v1.ts';
-import type { RaftNode } from '../raft/types.ts';
+import type { NodeId, RaftNode } from '../raft/types.ts';
 import {
   catalogListDatacenters,
   operatorRaftConfiguration,
+  operatorRaftProgress,
   operatorRaftRemovePeer,
   sessionRenew,
   statusLeader,
@@ -68,6 +69,12 @@ export function createLiveReads(options: LocalEndpointsOptions): readonly LiveRe
       isPerDatacenter: true,
       read: () => raftConfiguration(raft, options.servers()),
     },
+    {
+      name: operatorRaftProgress.name,
+      needsLeader: true,
+      isPerDatacenter: true,
+      read: () => raftProgress(raft, options.servers()),
+    },
   ];
 }
 
@@ -101,6 +108,20 @@ function raftConfiguration(raft: RaftNode, servers: readonly ServerMember[]) {
     };
   });
   return { Servers: rows, Index: status.configurationIndex };
+}
+
+/** Only the leader knows how far the others are. */
+function raftProgress(raft: RaftNode, servers: readonly ServerMember[]) {
+  const { lastLogIndex, progress, role } = raft.status();
+  const { Index, Servers } = raftConfiguration(raft, servers);
+  return {
+    Servers: Servers.map((row) => {
+      const LastIndex =
+        row.Leader && role === 'leader' ? lastLogIndex : progress.get(row.ID as NodeId)?.matchIndex;
+      return LastIndex === undefined ? row : { ...row, LastIndex };
+    }),
+    Index,
+  };
 }
 
 async function removePeer(raft: RaftNode, id: string, address: string): Promise<true> {

@@ -384,14 +384,18 @@ export const ANSWER_SCHEMAS = {
     { Results: orNull(list(ref('TxnResult'))), Errors: orNull(list(ref('TxnError'))) },
     META_OF_READ,
   ),
-  RaftServer: record<RaftServer>('A server of the Raft configuration.', {
-    ID: text,
-    Node: text,
-    Address: text,
-    Leader: flag,
-    ProtocolVersion: text,
-    Voter: flag,
-  }),
+  RaftServer: record<RaftServer>(
+    'A server of the Raft configuration.',
+    {
+      ID: text,
+      Node: text,
+      Address: text,
+      Leader: flag,
+      ProtocolVersion: text,
+      Voter: flag,
+    },
+    { LastIndex: unsigned },
+  ),
   RaftConfiguration: record<RaftConfiguration>('The Raft configuration.', {
     Servers: list(ref('RaftServer')),
     Index: unsigned,

@@ -42,7 +42,7 @@ const RAFT: readonly Operation[] = [
     'The Raft configuration.',
     ref('RaftConfiguration'),
     {
-      query: ['dc', 'stale'],
+      query: ['dc', 'stale', 'last-index'],
     },
   ),
   remove('operatorRaftRemove', '/v1/operator/raft/peer', 'Takes a server out.', undefined, {

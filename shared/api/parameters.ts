@@ -79,6 +79,7 @@ export const QUERY_PARAMETERS = {
   separator: words('With `keys`: cuts keys behind the first separator after the prefix.'),
   service: words('Only for agents with a service whose name fits this regular expression.'),
   stale: presence('Any server may answer.'),
+  'last-index': presence('Adds how far the log of each server is.'),
   tag: { description: 'Only with this tag.', schema: text, repeats: true },
   type: words('A DNS record type such as `SRV` or `1`; A if not given.'),
   wait: words('How long to wait for news, a duration; 5 minutes if not given, at most 10.'),

@@ -190,6 +190,8 @@ export interface RaftServer {
   Leader: boolean;
   ProtocolVersion: string;
   Voter: boolean;
+  /** How far the server's log is by what the leader knows. Only with `?last-index`, and only from the leader. */
+  LastIndex?: number;
 }
 
 /** Body of `PUT /v1/catalog/register` after decoding. */

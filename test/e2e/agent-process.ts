@@ -60,7 +60,7 @@ export interface CliResult {
 }
 
 /** Runs `proconsul …` against the agent. */
-export function cli(agent: TestAgent, ...args: string[]): Promise<CliResult> {
+export function cli(agent: Pick<TestAgent, 'url'>, ...args: string[]): Promise<CliResult> {
   return new Promise((resolve) => {
     const env = { ...process.env, CONSUL_HTTP_ADDR: agent.url };
     execFile(process.execPath, [AGENT_PROGRAM, ...args], { env }, (error, stdout, stderr) => {

@@ -31,6 +31,11 @@ export function replaySnapshot(text: string, rejoinAfterLeave: boolean): Snapsho
   return content;
 }
 
+/** Whether `replaySnapshot` understands the line. */
+export function isSnapshotLine(line: string): boolean {
+  return line === 'leave' || /^(?:alive: .+ .+|not-alive: .+|(?:event-|query-)?clock: \d{1,20})$/.test(line);
+}
+
 /** The shortest file with the same meaning. */
 export function compactSnapshot(content: SnapshotContent): string {
   const { alive, clocks } = content;

@@ -1,7 +1,11 @@
 /** `/v1/operator/raft/*`. */
 
 import { badRequest } from '../../../shared/errors.ts';
-import { operatorRaftConfiguration, operatorRaftRemovePeer } from '../../rpc/endpoints.ts';
+import {
+  operatorRaftConfiguration,
+  operatorRaftProgress,
+  operatorRaftRemovePeer,
+} from '../../rpc/endpoints.ts';
 import { operatorTransferLeader } from '../../rpc/operator-endpoints.ts';
 import { NO_META, serveRead } from '../read.ts';
 import { EMPTY_OK, jsonReply, type Reply } from '../reply.ts';
@@ -11,7 +15,12 @@ import { callOptions } from './parts.ts';
 
 export const operatorRoutes = [
   route('GET', '/v1/operator/raft/configuration', (request) =>
-    serveRead(request, operatorRaftConfiguration, {}, NO_META),
+    serveRead(
+      request,
+      request.query.has('last-index') ? operatorRaftProgress : operatorRaftConfiguration,
+      {},
+      NO_META,
+    ),
   ),
   route('DELETE', '/v1/operator/raft/peer', removePeer),
   // From Consul 1.15 on; what 1.8 lacks altogether is no conflict.

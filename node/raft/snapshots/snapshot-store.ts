@@ -59,8 +59,9 @@ export class SnapshotDamagedError extends Error {
 const FORMAT_VERSION = 1;
 const READ_BYTES = 1024 * 1024;
 const DEFAULT_RETAIN = 2;
-const TEMPORARY = '.tmp';
-const NAME = /^(\d+)-(\d+)-(\d+)$/;
+export const TEMPORARY_SUFFIX = '.tmp';
+/** `<term>-<index>-<ms>` */
+export const SNAPSHOT_NAME = /^(\d+)-(\d+)-(\d+)$/;
 
 export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStore {
   const { disk, directory, nowMs } = options;
@@ -70,7 +71,7 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
     const found: StoredSnapshot[] = [];
     for (const name of await disk.list(directory)) {
       const path = `${directory}/${name}`;
-      const snapshot = NAME.test(name) ? await readMeta(disk, path) : undefined;
+      const snapshot = SNAPSHOT_NAME.test(name) ? await readMeta(disk, path) : undefined;
       if (snapshot !== undefined) found.push(snapshot);
     }
     return found.sort((a, b) => b.meta.index - a.meta.index || b.meta.term - a.meta.term);
@@ -79,7 +80,7 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
   // One of the server's own and one from the leader may be written at the same time, for the same index.
   let lastMs = 0;
   const unusedMs = (names: readonly string[]): number => {
-    const taken = names.map((name) => Number(NAME.exec(name)?.[3] ?? 0));
+    const taken = names.map((name) => Number(SNAPSHOT_NAME.exec(name)?.[3] ?? 0));
     lastMs = Math.max(nowMs(), lastMs + 1, ...taken.map((ms) => ms + 1));
     return lastMs;
   };
@@ -92,12 +93,12 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
   return {
     async cleanUp() {
       for (const name of await disk.list(directory))
-        if (name.endsWith(TEMPORARY)) await disk.remove(`${directory}/${name}`);
+        if (name.endsWith(TEMPORARY_SUFFIX)) await disk.remove(`${directory}/${name}`);
     },
     list,
     async create(meta) {
       const path = `${directory}/${meta.term}-${meta.index}-${unusedMs(await disk.list(directory))}`;
-      const temporary = path + TEMPORARY;
+      const temporary = path + TEMPORARY_SUFFIX;
       await disk.makeDirectory(temporary);
       const file = await disk.create(`${temporary}/state.bin`, 0o644);
       return openSink(file, {
@@ -182,26 +183,38 @@ async function readMeta(disk: Disk, path: string): Promise<StoredSnapshot | unde
   const bytes = await disk.read(`${path}/meta.json`);
   if (bytes === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { MetaCRC, ...fields } = value as Record<string, unknown>;
-    if (MetaCRC !== crc32(JSON.stringify(fields)) || fields.Version !== FORMAT_VERSION) return undefined;
-    if (typeof fields.Configuration !== 'string') return undefined;
-    return {
-      path,
-      meta: {
-        index: asIndex(naturalNumber(fields.Index)),
-        term: asTerm(naturalNumber(fields.Term)),
-        configurationIndex: asIndex(naturalNumber(fields.ConfigurationIndex)),
-        peers: decodePeers(new TextEncoder().encode(fields.Configuration)),
-      },
-      size: naturalNumber(fields.Size),
-      checksum: naturalNumber(fields.CRC),
-    };
+    return decodeMeta(path, bytes);
   } catch {
     // Not JSON, or not of this form: as good as absent. If the log cannot do without it, opening the log says so.
     return undefined;
   }
+}
+
+/**
+ * What a snapshot's `meta.json` says.
+ *
+ * @param path of the snapshot's directory
+ * @throws Error that says what is wrong with it
+ */
+export function decodeMeta(path: string, bytes: Uint8Array): StoredSnapshot {
+  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  if (typeof value !== 'object' || value === null) throw new Error('not an object');
+  const { MetaCRC, ...fields } = value as Record<string, unknown>;
+  if (MetaCRC !== crc32(JSON.stringify(fields)))
+    throw new Error('checksum of the description does not match');
+  if (fields.Version !== FORMAT_VERSION) throw new Error(`unknown format version ${String(fields.Version)}`);
+  if (typeof fields.Configuration !== 'string') throw new Error('no configuration');
+  return {
+    path,
+    meta: {
+      index: asIndex(naturalNumber(fields.Index)),
+      term: asTerm(naturalNumber(fields.Term)),
+      configurationIndex: asIndex(naturalNumber(fields.ConfigurationIndex)),
+      peers: decodePeers(new TextEncoder().encode(fields.Configuration)),
+    },
+    size: naturalNumber(fields.Size),
+    checksum: naturalNumber(fields.CRC),
+  };
 }
 
 function naturalNumber(value: unknown): number {

@@ -27,6 +27,12 @@ export interface WalOptions {
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 const SEGMENT_NAME = /^log-([0-9a-f]{16})\.wal$/;
 
+/** The sequence number in a segment's file name; undefined when the file is none. */
+export function parseSegmentName(name: string): number | undefined {
+  const digits = SEGMENT_NAME.exec(name)?.[1];
+  return digits === undefined ? undefined : Number.parseInt(digits, 16);
+}
+
 /** The log file holds something that was never written like this. `message` names file, offset and remedy. */
 export class LogDamagedError extends Error {
   override readonly name = 'LogDamagedError';
@@ -115,9 +121,8 @@ export class Wal implements LogStorage {
   async #listSegments(): Promise<Segment[]> {
     const segments: Segment[] = [];
     for (const name of await this.#disk.list(this.#directory)) {
-      const match = SEGMENT_NAME.exec(name);
-      if (match?.[1] === undefined) continue;
-      const sequence = Number.parseInt(match[1], 16);
+      const sequence = parseSegmentName(name);
+      if (sequence === undefined) continue;
       segments.push({ sequence, path: `${this.#directory}/${name}`, maxIndex: ZERO_INDEX });
     }
     for (const [i, segment] of segments.entries()) {

@@ -3,6 +3,7 @@
 import type { CommandGroup } from '../../command.ts';
 import { autopilotCommand } from './autopilot.ts';
 import { raftCommand } from './raft.ts';
+import { storageCommand } from './storage.ts';
 
 export const operatorCommand: CommandGroup = {
   kind: 'group',
@@ -12,5 +13,5 @@ export const operatorCommand: CommandGroup = {
   Provides cluster-level tools for Consul operators, such as interacting with
   the Raft subsystem. Use this command with extreme caution, as improper use
   could lead to a Consul outage and even loss of data.`,
-  commands: { autopilot: autopilotCommand, raft: raftCommand },
+  commands: { autopilot: autopilotCommand, raft: raftCommand, storage: storageCommand },
 };

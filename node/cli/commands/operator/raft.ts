@@ -3,19 +3,45 @@
 import type { RaftServer } from '../../../../shared/types/v1.ts';
 import { clientCommand } from '../../client-command.ts';
 import type { CommandGroup } from '../../command.ts';
-import { messageOf, textFlag } from '../../flag-access.ts';
+import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
 import { formatTable } from '../../table.ts';
+import { recoverCommand } from './recover.ts';
+
+/** Consul 1.8's, which scripts parse. */
+const COLUMNS = ['Node', 'ID', 'Address', 'State', 'Voter', 'RaftProtocol'];
+/** What Consul adds from 1.16.1 on. */
+const LAG_COLUMNS = ['Commit Index', 'Trails Leader By'];
+const UNKNOWN = 'unknown';
+
+/** @param leaderIndex undefined when no leader has told how far the servers are */
+function lagOf(server: RaftServer, leaderIndex: number | undefined): [string, string] {
+  if (server.LastIndex === undefined) return [UNKNOWN, UNKNOWN];
+  const index = String(server.LastIndex);
+  if (server.Leader) return [index, '-'];
+  if (leaderIndex === undefined) return [index, UNKNOWN];
+  const behind = Math.max(0, leaderIndex - server.LastIndex);
+  return [index, behind === 1 ? '1 commit' : `${behind} commits`];
+}
 
 const listPeers = clientCommand({
   synopsis: 'Display the current Raft peer configuration',
   usage:
     'Usage: consul operator raft list-peers [options]\n\n  Displays the current Raft peer configuration.',
-  flags: [],
+  flags: [
+    {
+      name: 'lag',
+      kind: 'bool',
+      usage: 'Add two columns: how far the log of each server is, and by how much that is behind the leader.',
+    },
+  ],
   takesServerFlags: true,
-  async run(client, _flags, io) {
+  async run(client, flags, io) {
     try {
       const path = '/v1/operator/raft/configuration';
-      const { Servers } = await client.json<{ Servers: RaftServer[] }>({ method: 'GET', path });
+      const withLag = boolFlag(flags, 'lag');
+      const query = { 'last-index': withLag ? '' : undefined };
+      const { Servers } = await client.json<{ Servers: RaftServer[] }>({ method: 'GET', path, query });
+      const leaderIndex = Servers.find((server) => server.Leader)?.LastIndex;
       const rows = Servers.map((server) => [
         server.Node,
         server.ID,
@@ -23,8 +49,9 @@ const listPeers = clientCommand({
         server.Leader ? 'leader' : 'follower',
         String(server.Voter),
         server.ProtocolVersion === '' ? '<=1' : server.ProtocolVersion,
+        ...(withLag ? lagOf(server, leaderIndex) : []),
       ]);
-      io.out(`${formatTable([['Node', 'ID', 'Address', 'State', 'Voter', 'RaftProtocol'], ...rows])}\n`);
+      io.out(`${formatTable([[...COLUMNS, ...(withLag ? LAG_COLUMNS : [])], ...rows])}\n`);
       return 0;
     } catch (error) {
       io.err(`Error getting peers: Failed to retrieve raft configuration: ${messageOf(error)}\n`);
@@ -94,6 +121,12 @@ export const raftCommand: CommandGroup = {
 
   The Raft operator command is used to interact with Consul's Raft subsystem.
   It can be used to examine the servers, to remove one that is gone for good,
-  and to hand leadership over before maintenance.`,
-  commands: { 'list-peers': listPeers, 'remove-peer': removePeer, 'transfer-leader': transferLeader },
+  to hand leadership over before maintenance, and to recover when so many are
+  gone that the rest have no quorum.`,
+  commands: {
+    'list-peers': listPeers,
+    recover: recoverCommand,
+    'remove-peer': removePeer,
+    'transfer-leader': transferLeader,
+  },
 };

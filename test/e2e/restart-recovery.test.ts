@@ -1,0 +1,73 @@
+/** Outages after which every server comes back: all at once, all at new addresses, all after a graceful leave. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from './eventually.ts';
+import {
+  createServerGroup,
+  type GroupServer,
+  Ledger,
+  leaderOf,
+  type ServerGroup,
+  startAll,
+  startThree,
+  untilVoters,
+} from './server-group.ts';
+
+describe('three servers that all come back', () => {
+  const ledger = new Ledger();
+  let group: ServerGroup;
+  let servers: [GroupServer, GroupServer, GroupServer];
+
+  beforeAll(async () => {
+    group = createServerGroup();
+    servers = await startThree(group);
+    await ledger.write(servers[0], 20);
+  });
+  afterAll(() => group?.close());
+
+  test('after the power went for all at once, in the middle of writing, no acknowledged write is gone', async () => {
+    const stop = ledger.keepWriting(await leaderOf(servers));
+    const before = ledger.size;
+    await eventually('some writes', async () => (ledger.size > before + 20 ? true : undefined));
+    await Promise.all(servers.map((server) => server.die()));
+    await stop();
+
+    startAll(servers);
+    await untilVoters(servers, servers);
+    for (const server of servers) expect(await ledger.missing(server)).toEqual([]);
+    await ledger.write(servers[1], 5);
+  });
+
+  test('all at new addresses keep their identity and their data', async () => {
+    await Promise.all(servers.map((server) => server.die()));
+    for (const [i, server] of servers.entries()) await server.moveTo(`127.0.0.${11 + i}`);
+
+    startAll(servers);
+    await untilVoters(servers, servers);
+    for (const server of servers) expect(await ledger.missing(server)).toEqual([]);
+    await ledger.write(servers[2], 5);
+  });
+
+  test("all at each other's addresses do as well", async () => {
+    await Promise.all(servers.map((server) => server.die()));
+    const places = servers.map(({ address, ports }) => ({ address, ports }));
+    for (const [i, server] of servers.entries()) Object.assign(server, places[(i + 1) % 3]);
+
+    startAll(servers);
+    await untilVoters(servers, servers);
+    for (const server of servers) expect(await ledger.missing(server)).toEqual([]);
+    await ledger.write(servers[0], 5);
+  });
+
+  test('after all have left gracefully, as when the machines are shut down, they form the same cluster again', async () => {
+    const left = await Promise.all(servers.map((server) => server.cli('leave')));
+    expect(left.map(({ code }) => code)).toEqual([0, 0, 0]);
+    // Some leave cleanly, others wait in vain for somebody to take them out: both must be harmless.
+    await Promise.all(servers.map((server) => server.process.exited));
+
+    startAll(servers);
+    await untilVoters(servers, servers, 15_000);
+    for (const server of servers) expect(await ledger.missing(server)).toEqual([]);
+    await ledger.write(servers[0], 5);
+  });
+});
