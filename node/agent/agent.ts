@@ -1,6 +1,6 @@
 /** The composition root: one agent, server or client, built from its configuration. */
 
-import { type Env, randomUuid } from '../../shared/env.ts';
+import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Config } from '../config/config.ts';
@@ -191,7 +191,7 @@ function ownNodeId(dataDir: string | undefined, configured: string, env: Env): s
 /** @throws DataDirInUseError. A file system on which nothing can be locked is only worth a warning */
 async function takeDataDir(dataDir: string, env: Env, log: Logger): Promise<DataDirLock | undefined> {
   try {
-    return await lockDataDir(dataDir, randomUuid(env.random));
+    return await lockDataDir(dataDir, env);
   } catch (error) {
     if (error instanceof DataDirInUseError) throw error;
     const text = error instanceof Error ? error.message : String(error);

@@ -94,6 +94,6 @@ function isInside(path: string, checked: readonly FileReport[]): boolean {
 
 function kindOf(path: string): string {
   if (path === 'raft/peers.info') return 'explanation of peers.json';
-  if (path === 'agent.lock') return 'lock of the agent';
+  if (path.startsWith('agent.lock.')) return 'lock of the agent';
   return 'unknown file, not checked';
 }

@@ -54,6 +54,41 @@ test('list-peers is a table', async () => {
   });
 });
 
+test('list-peers -lag adds what later versions of Consul show', async () => {
+  const server = (node: string, more: object) => ({
+    ID: node,
+    Node: node,
+    Address: `${node}:8300`,
+    Leader: false,
+    ProtocolVersion: '3',
+    Voter: true,
+    ...more,
+  });
+  const servers = [
+    server('a', { LastIndex: 41 }),
+    server('b', { Leader: true, LastIndex: 42 }),
+    server('c', { LastIndex: 42 }),
+    server('d', {}),
+  ];
+  const answer = (Servers: unknown) => ({
+    'GET /v1/operator/raft/configuration': { body: { Servers, Index: 0 } },
+  });
+  const { code, out } = await run(['raft', 'list-peers', '-lag'], answer(servers));
+  expect([code, out.split('\n')]).toEqual([
+    0,
+    [
+      'Node  ID  Address  State     Voter  RaftProtocol  Commit Index  Trails Leader By',
+      'a     a   a:8300   follower  true   3             41            1 commit',
+      'b     b   b:8300   leader    true   3             42            -',
+      'c     c   c:8300   follower  true   3             42            0 commits',
+      'd     d   d:8300   follower  true   3             unknown       unknown',
+      '',
+    ],
+  ]);
+  const leaderless = await run(['raft', 'list-peers', '-lag'], answer([server('a', { LastIndex: 7 })]));
+  expect(leaderless.out).toContain('7             unknown\n');
+});
+
 test('remove-peer takes an address or an id', async () => {
   const routes: Record<string, Route> = { 'DELETE /v1/operator/raft/peer': {} };
   expect((await run(['raft', 'remove-peer', '-address=10.0.0.1:8300'], routes)).out).toBe(
