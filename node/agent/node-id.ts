@@ -1,6 +1,6 @@
 /** The agent's lasting identity: `node-id` in the data directory, a configured UUID, or a fresh random one. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Random, randomUuid } from '../../shared/env.ts';
 
@@ -29,6 +29,18 @@ export function resolveNodeId(dataDir: string | undefined, configured: string, r
     );
   }
   const id = configured || randomUuid(random);
-  writeFileSync(path, id, { mode: 0o600 });
+  writeWhole(path, id);
   return id;
+}
+
+/** Beside and renamed: a disk that is full, or a crash, must not leave half an identity that blocks the next start. */
+function writeWhole(path: string, content: string): void {
+  const beside = `${path}.tmp`;
+  try {
+    writeFileSync(beside, content, { mode: 0o600, flush: true });
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw error;
+  }
 }

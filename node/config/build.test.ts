@@ -1,7 +1,7 @@
 /** From the merged tree to the validated configuration: defaults, refusals, warnings. */
 
 import { expect, test } from 'vitest';
-import { buildConfig, type HostFacts } from './build.ts';
+import { buildConfig, type HostFacts, realHostFacts } from './build.ts';
 import type { Tree } from './decode.ts';
 
 const address = (ip: string, internal = false) => ({
@@ -104,6 +104,17 @@ test('services and checks are read with their durations', () => {
     timeoutMs: 500,
   });
   expect(config.checks[0]).toMatchObject({ name: 'ttl', ttlMs: 60_000 });
+});
+
+test('a data directory that is none is refused, except in dev mode, which keeps nothing', () => {
+  const host: HostFacts = { ...HOST, dataDirProblem: (path) => `data_dir "${path}" is not a directory` };
+  expect(() => build(valid, false, host)).toThrow('data_dir "/data" is not a directory');
+  expect(build(valid, true, host).dataDir).toBe('');
+  const { dataDirProblem } = realHostFacts();
+  expect(dataDirProblem?.('/dev/null')).toBe('data_dir "/dev/null" is not a directory');
+  expect(dataDirProblem?.('/dev/null/x')).toContain('Error getting info on data_dir: ENOTDIR');
+  expect(dataDirProblem?.('/')).toBeUndefined();
+  expect(dataDirProblem?.('/does/not/exist/yet')).toBeUndefined();
 });
 
 test.each<[Tree, string]>([

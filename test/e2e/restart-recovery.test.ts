@@ -25,6 +25,19 @@ describe('three servers that all come back', () => {
   });
   afterAll(() => group?.close());
 
+  test('list-peers -lag shows how far each is', async () => {
+    const row = (name: string, more: string) =>
+      new RegExp(`^${name} +[0-9a-f-]{36} .* true +3 +\\d+ +${more}$`, 'm');
+    const leader = await leaderOf(servers);
+    await eventually('the followers to have everything', async () => {
+      const { stdout } = await servers[0].cli('operator', 'raft', 'list-peers', '-lag');
+      const isEven = servers.every(({ name }) =>
+        row(name, name === leader.name ? '-' : '0 commits').test(stdout),
+      );
+      return isEven || undefined;
+    });
+  });
+
   test('after the power went for all at once, in the middle of writing, no acknowledged write is gone', async () => {
     const stop = ledger.keepWriting(await leaderOf(servers));
     const before = ledger.size;
