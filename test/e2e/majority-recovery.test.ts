@@ -17,7 +17,7 @@ import {
 
 const peersFile = (server: GroupServer) => join(server.dataDir, 'raft', 'peers.json');
 
-describe('two of three servers are lost for ever', () => {
+describe('two of three servers are lost for ever', { timeout: 60_000 }, () => {
   const ledger = new Ledger();
   let group: ServerGroup;
   let survivor: GroupServer;

@@ -1,5 +1,7 @@
 /** Outages after which every server comes back: all at once, all at new addresses, all after a graceful leave. */
 
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from './eventually.ts';
 import {
@@ -13,7 +15,7 @@ import {
   untilVoters,
 } from './server-group.ts';
 
-describe('three servers that all come back', () => {
+describe('three servers that all come back', { timeout: 60_000 }, () => {
   const ledger = new Ledger();
   let group: ServerGroup;
   let servers: [GroupServer, GroupServer, GroupServer];
@@ -70,6 +72,27 @@ describe('three servers that all come back', () => {
     await untilVoters(servers, servers);
     for (const server of servers) expect(await ledger.missing(server)).toEqual([]);
     await ledger.write(servers[0], 5);
+  });
+
+  test('a server whose log is damaged says where, and joins as a new one under its old name and address', async () => {
+    const victim = servers[2];
+    await victim.die();
+    const log = join(victim.dataDir, 'raft', 'log-0000000000000001.wal');
+    const bytes = readFileSync(log);
+    bytes[200] = (bytes[200] ?? 0) ^ 1;
+    writeFileSync(log, bytes);
+    startAll(servers, [], [victim]);
+    expect(await victim.process.exited).toMatchObject({ code: 1 });
+    expect(victim.process.output()).toContain(`raft log ${log} is damaged at offset `);
+    const check = await victim.cli('operator', 'storage', 'check', `-data-dir=${victim.dataDir}`);
+    expect(check.code).toBe(2);
+    expect(check.stdout).toMatch(/^raft\/log-0+1\.wal: damaged at offset \d+: checksum does not match/m);
+
+    for (const name of ['raft', 'node-id']) rmSync(join(victim.dataDir, name), { recursive: true });
+    startAll(servers, [], [victim]);
+    await untilVoters(servers, servers);
+    expect(await ledger.missing(victim)).toEqual([]);
+    await ledger.write(victim, 5);
   });
 
   test('after all have left gracefully, as when the machines are shut down, they form the same cluster again', async () => {

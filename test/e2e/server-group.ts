@@ -151,9 +151,13 @@ export async function startThree(
   return servers;
 }
 
-/** Starts all, each told where the others are. */
-export function startAll(servers: readonly GroupServer[], flags: readonly string[] = []): void {
-  for (const server of servers) server.start([...joinFlags(servers, server), ...flags]);
+/** Starts all, or only some, each told where the others are. */
+export function startAll(
+  servers: readonly GroupServer[],
+  flags: readonly string[] = [],
+  only: readonly GroupServer[] = servers,
+): void {
+  for (const server of only) server.start([...joinFlags(servers, server), ...flags]);
 }
 
 export function joinFlags(servers: readonly GroupServer[], self: GroupServer): string[] {

@@ -19,7 +19,8 @@ export class LogGapError extends Error {
   constructor(logStart: number, snapshotEnd: number) {
     super(
       `raft log begins at entry ${logStart}, but the newest sound snapshot ends at ${snapshotEnd}: entries are missing. ` +
-        'Restore the snapshots directory from a copy, or move the raft directory of this server away and let it join again.',
+        'Restore the snapshots directory from a copy, or move the raft directory and the node-id file of this server ' +
+        'away and let it join as a new one.',
     );
   }
 }

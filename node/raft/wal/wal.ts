@@ -40,7 +40,8 @@ export class LogDamagedError extends Error {
   constructor(path: string, offset: number, what: string) {
     super(
       `raft log ${path} is damaged at offset ${offset}: ${what}. Nothing was changed. ` +
-        'If the other servers have a quorum, move the raft directory of this server away and let it join again; ' +
+        'If the other servers have a quorum, move the raft directory and the node-id file of this server away and ' +
+        'let it join as a new one; ' +
         'if not, restore the file from a copy, or the cluster from a snapshot archive.',
     );
   }

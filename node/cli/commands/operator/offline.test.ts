@@ -67,7 +67,7 @@ describe('storage check', () => {
     expect(code).toBe(2);
     expect(out).toMatch(/^raft\/log-0+1\.wal: damaged at offset 24: checksum does not match/m);
     expect(out).toContain(`${dataDir}: DAMAGED`);
-    expect(out).toContain('move the raft directory of this server away');
+    expect(out).toContain('directory and the node-id file of this server away');
   });
 
   test('-format=json carries the same for programs', async () => {

@@ -81,9 +81,9 @@ function damageText(files: readonly FileReport[]): string {
   const lines = files.flatMap((file) => file.defects.map((defect) => `  ${defectLine(file.path, defect)}\n`));
   return `${lines.join('')}
 Nothing was changed. Recover from another survivor if there is one and let this
-server join it afterwards with its raft directory moved away. Otherwise restore
-the damaged files from a copy, or start a new cluster from a snapshot archive
-(consul snapshot restore).
+server join it afterwards, with its raft directory and node-id file moved away.
+Otherwise restore the damaged files from a copy, or start a new cluster from a
+snapshot archive (consul snapshot restore).
 `;
 }
 

@@ -13,11 +13,13 @@ const VERDICT: Readonly<Record<Soundness, string>> = {
   damaged: 'DAMAGED',
 };
 const NEXT_STEP = `
-If the other servers have a quorum, move the raft directory of this server away
-and start it: it joins again and gets everything from the leader. If not,
-restore the damaged files from a copy, or the cluster from a snapshot archive
-(consul snapshot restore). Other damaged files concern this agent alone: restore
-or delete them.
+If raft files are damaged and the other servers have a quorum, move the raft
+directory and the node-id file of this server away and start it: it joins as a
+new server and gets everything from the leader. With its old node-id it would
+vote for a log that it no longer has. If the others have no quorum, restore the
+damaged files from a copy, or the cluster from a snapshot archive (consul
+snapshot restore). Other damaged files concern this agent alone: restore or
+delete them.
 `;
 const MIB = 1024 * 1024;
 /** Below this a progress display would only flicker. */
