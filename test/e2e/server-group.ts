@@ -39,6 +39,7 @@ export class GroupServer {
   address: string;
   ports: AgentPorts;
   #process: LocalProcess | undefined;
+  #isRetired = false;
 
   constructor(place: ServerPlace, dataDir: string, ports: AgentPorts) {
     this.name = place.name;
@@ -66,6 +67,8 @@ export class GroupServer {
 
   /** @param flags besides name, place, ports and the quick settings */
   start(flags: readonly string[]): void {
+    // A test that ran out of time goes on behind the back of those who clean up.
+    if (this.#isRetired) throw new Error(`${this.name} is gone for good`);
     this.#process = startProcess({
       name: this.name,
       args: [
@@ -92,6 +95,12 @@ export class GroupServer {
   async die(): Promise<void> {
     this.process.kill('SIGKILL');
     await this.process.exited;
+  }
+
+  /** Ends it and lets nobody start it again. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    if (this.#process?.isRunning()) await this.die();
   }
 
   /** The same machine and disk at another address, while it is stopped. */
@@ -131,7 +140,7 @@ export function createServerGroup(): ServerGroup {
       return server;
     },
     async close() {
-      await Promise.all(servers.map((server) => server.die().catch(() => undefined)));
+      await Promise.all(servers.map((server) => server.retire()));
       rmSync(root, { recursive: true, force: true });
     },
   };
