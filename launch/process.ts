@@ -23,13 +23,20 @@ export interface ProcessOptions {
   /** Arguments after the Node executable. */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A program and its arguments that replaces itself by the Node executable, such as `ip netns exec NAME`. */
+  readonly wrapper?: readonly string[];
   /** Receives each piece of output as it comes. */
   readonly onOutput?: (text: string) => void;
 }
 
 /** @throws Error when the process cannot be started */
 export function startProcess(options: ProcessOptions): LocalProcess {
-  const child: ChildProcess = spawn(process.execPath, [...options.args], {
+  const [program = process.execPath, ...args] = [
+    ...(options.wrapper ?? []),
+    process.execPath,
+    ...options.args,
+  ];
+  const child: ChildProcess = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...withoutConsulVariables(process.env), ...options.env },
   });
