@@ -62,16 +62,28 @@ export function blockPorts(base: number): (index: number) => AgentPorts {
   };
 }
 
-/** Ports that are free now, found by the system. */
+/**
+ * Ports that are free now and that the system gives to no outgoing connection: an agent that is started again finds its
+ * own still free. Each process looks in a range of its own first.
+ */
 export async function freePorts(count: number): Promise<(index: number) => AgentPorts> {
-  const servers = await Promise.all(Array.from({ length: count * 5 }, listenAnywhere));
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const ports: number[] = [];
+  for (let tried = 0; ports.length < count * 5; tried++) {
+    if (tried === RANGE_SIZE) throw new Error(`not ${count * 5} of ${RANGE_SIZE} ports are free`);
+    const port = FIRST_PORT + ((process.pid * PORTS_PER_PROCESS + nextPort++) % RANGE_SIZE);
+    if (await isFree(port)) ports.push(port);
+  }
   return (index) => {
     const [http = 0, dns = 0, server = 0, serfLan = 0, serfWan = 0] = ports.slice(index * 5, index * 5 + 5);
     return { http, dns, server, serfLan, serfWan };
   };
 }
+
+/** Below where Linux takes ports for outgoing connections from (32768), above where services have theirs. */
+const FIRST_PORT = 10_500;
+const RANGE_SIZE = 22_000;
+const PORTS_PER_PROCESS = 100;
+let nextPort = 0;
 
 /** Starts all processes and returns at once; see `waitUntilReady`. */
 export function startPool(options: PoolOptions): LocalPool {
@@ -199,10 +211,10 @@ function startGateway(
   };
 }
 
-function listenAnywhere(): Promise<net.Server> {
-  return new Promise((resolve, reject) => {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

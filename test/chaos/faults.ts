@@ -68,7 +68,7 @@ export async function injectFaults(
     for (const fault of faults) undone.push(await apply(injector, fault));
     await pause(Math.max(0, Math.min(holdMs, untilMs - recorder.now())));
     for (const undo of undone) undo();
-    recorder.fault('healed');
+    if (faults.length > 0) recorder.fault('healed');
     await pause(Math.max(0, Math.min(restMs, untilMs - recorder.now())));
   }
 }
@@ -78,23 +78,22 @@ async function apply(injector: Injector, fault: Fault): Promise<() => void> {
   const { cluster, recorder } = injector;
   const order = await inOrder(injector);
   const victims = choose(order, fault.victims);
-  const names = victims.map((server) => `server${server + 1}`).join(', ');
-  const leads = victims.includes(order[0] ?? -1) && fault.victims === 'leader' ? ' (leader)' : '';
+  const whom = `${fault.victims}: ${victims.map((server) => `server${server + 1}`).join(', ')}`;
   switch (fault.kind) {
     case 'kill':
-      recorder.fault(`kill -9 ${names}${leads}`);
+      recorder.fault(`kill -9 ${whom}`);
       await Promise.all(victims.map((server) => cluster.kill(server)));
       return () => {
         for (const server of victims) cluster.restart(server);
       };
     case 'pause':
-      recorder.fault(`SIGSTOP ${names}${leads}`);
+      recorder.fault(`SIGSTOP ${whom}`);
       for (const server of victims) cluster.pause(server);
       return () => {
         for (const server of victims) cluster.resume(server);
       };
     case 'cut':
-      recorder.fault(`cut ${fault.cut} ${names}${leads}`);
+      recorder.fault(`cut ${fault.cut} ${whom}`);
       return applyCut(injector, fault.cut, order, victims);
     default:
       throw new Error(`no such fault: ${fault satisfies never}`);

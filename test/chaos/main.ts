@@ -31,7 +31,7 @@ const HELP = `Starts servers, breaks them while clients work, and judges what th
   --keep      writes the history to this file even when all is fine
   --check     judges a history that was written before
 
-Ends with status 1 when there is a violation; its history is in a file then.
+Ends with status 1 when there is a violation, its history in a file then; with 2 when the run itself failed.
 `;
 
 const { values } = parseArgs({
@@ -48,9 +48,14 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-if (values.help) process.stdout.write(HELP);
-else if (values.check !== undefined) process.exitCode = check(values.check);
-else process.exitCode = await start();
+try {
+  if (values.help) process.stdout.write(HELP);
+  else if (values.check !== undefined) process.exitCode = check(values.check);
+  else process.exitCode = await start();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+}
 
 function check(file: string): number {
   const history = readHistory(file);

@@ -19,11 +19,10 @@ export function serverAddress(server: number): string {
 export function canMakeNamespaces(): boolean {
   const name = `pc-chaos-${process.pid}-try`;
   if (spawnSync('ip', ['netns', 'add', name]).status !== 0) return false;
-  const made = spawnSync('ip', ['-n', name, 'link', 'add', 'br0', 'type', 'bridge']).status === 0;
-  const paired =
-    spawnSync('ip', ['-n', name, 'link', 'add', 'a', 'type', 'veth', 'peer', 'name', 'b']).status === 0;
+  const make = (...link: string[]) => spawnSync('ip', ['-n', name, 'link', 'add', ...link]).status === 0;
+  const isDone = make('br0', 'type', 'bridge') && make('v0', 'type', 'veth', 'peer', 'name', 'v1');
   spawnSync('ip', ['netns', 'del', name]);
-  return made && paired;
+  return isDone;
 }
 
 /** What is left in the kernel is named after the process that made it, so that a later one can tell that it is dead. */

@@ -14,7 +14,7 @@ export function summary(history: RunHistory): string {
   const { ok, unknown, acknowledged } = countOutcomes(history.operations);
   const faults = Map.groupBy(
     history.faults.filter(({ text }) => text !== 'healed'),
-    ({ text }) => text.replaceAll(/ server.*/g, ''),
+    ({ text }) => text.replace(/: .*/, ''),
   );
   const counts = [...faults].map(([name, { length }]) => `${length} × ${name}`).sort();
   const gap = longestGap(history.operations);

@@ -77,15 +77,17 @@ async function record(options: RunOptions, cluster: Cluster, connections: Connec
   const watches = startWatchGroups(workload, WATCHERS);
   const progress = setInterval(() => onProgress?.(recorder), PROGRESS_MS);
   const clients = startClients(workload, agentClients);
-  const ends = options.signal === undefined ? [stopping.signal] : [stopping.signal, options.signal];
+  // A server that ended by itself is a finding; going on would only bury it.
+  const isOver = () =>
+    stopping.signal.aborted || options.signal?.aborted === true || cluster.crashes.length > 0;
   const faults = injectFaults(
     { cluster, network: options.network, recorder, random: new SeededRandom(seed + 1) },
-    stoppable(options.steps, AbortSignal.any(ends)),
+    stoppable(options.steps, isOver),
     durationMs,
   );
   try {
     // A client that throws ends the run at once.
-    await Promise.race([Promise.all([faults, untilOver(recorder, durationMs, options.signal)]), clients]);
+    await Promise.race([Promise.all([faults, untilOver(recorder, durationMs, isOver)]), clients]);
     stopping.abort();
     await clients;
     return {
@@ -122,17 +124,13 @@ async function startClients(workload: Workload, agentClients: readonly AgentServ
   ]);
 }
 
-async function untilOver(
-  recorder: Recorder,
-  durationMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  while (recorder.now() < durationMs && signal?.aborted !== true) await pause(100);
+async function untilOver(recorder: Recorder, durationMs: number, isOver: () => boolean): Promise<void> {
+  while (recorder.now() < durationMs && !isOver()) await pause(100);
 }
 
-function* stoppable(steps: Iterable<FaultStep>, signal: AbortSignal): Generator<FaultStep> {
+function* stoppable(steps: Iterable<FaultStep>, isOver: () => boolean): Generator<FaultStep> {
   for (const step of steps) {
-    if (signal.aborted) return;
+    if (isOver()) return;
     yield step;
   }
 }
@@ -146,7 +144,13 @@ async function readBack(
   watches: readonly WatchGroup[],
   agentClients: readonly AgentServiceClient[],
 ): Promise<Pick<RunHistory, 'watches' | 'agentServices'>> {
-  await cluster.untilReady();
+  try {
+    await cluster.untilReady();
+  } catch (error) {
+    // What was recorded is worth judging all the same.
+    cluster.crashes.push(`not whole again: ${error instanceof Error ? error.message : error}`);
+    return { watches: [], agentServices: [] };
+  }
   const keys = new Set(workload.recorder.operations.map(({ key }) => key));
   for (const key of keys) await readOnce(workload, key);
   if (cluster.gateway !== undefined) await Promise.all(agentClients.map((client) => client.settle()));

@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { canMakeNamespaces } from '../chaos/network.ts';
 
 /** Whether the program is there. In the gate its absence is an error. */
 export function hasTool(name: string): boolean {
@@ -62,9 +63,16 @@ export function findPythonConsul(): string | undefined {
   return ['python3', '/usr/bin/python3'].find(canImport) ?? missing('python3-consul');
 }
 
+/** Whether this process may make network namespaces and join them by links (iproute2, as root). */
+export function canCutNetworks(): boolean {
+  const isPermitted = canMakeNamespaces();
+  if (!isPermitted) missing('the right to make network namespaces (iproute2, root)');
+  return isPermitted;
+}
+
 function missing(what: string): undefined {
-  if (process.env.PROCONSUL_REQUIRE_TOOLS === '1') throw new Error(`${what} must be installed here`);
-  process.stderr.write(`skipping tests that need ${what}: it is not installed\n`);
+  if (process.env.PROCONSUL_REQUIRE_TOOLS === '1') throw new Error(`${what} must be here`);
+  process.stderr.write(`skipping tests that need ${what}: not here\n`);
   return undefined;
 }
 
