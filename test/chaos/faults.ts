@@ -25,6 +25,8 @@ export interface FaultStep {
   readonly holdMs: number;
   /** Without faults, afterwards. */
   readonly restMs: number;
+  /** The rest goes on until so many writes more have been acknowledged, for at most a minute. Default: 0. */
+  readonly restWrites?: number;
 }
 
 /** Steps without end. */
@@ -62,7 +64,7 @@ export async function injectFaults(
   untilMs: number,
 ): Promise<void> {
   const { recorder } = injector;
-  for (const { faults, holdMs, restMs } of steps) {
+  for (const { faults, holdMs, restMs, restWrites = 0 } of steps) {
     if (recorder.now() >= untilMs) return;
     const undone: (() => void)[] = [];
     for (const fault of faults) undone.push(await apply(injector, fault));
@@ -70,7 +72,15 @@ export async function injectFaults(
     for (const undo of undone) undo();
     if (faults.length > 0) recorder.fault('healed');
     await pause(Math.max(0, Math.min(restMs, untilMs - recorder.now())));
+    await untilWritten(recorder, recorder.acknowledged + restWrites);
   }
+}
+
+const REST_LIMIT_MS = 60_000;
+
+async function untilWritten(recorder: Recorder, acknowledged: number): Promise<void> {
+  const limit = recorder.now() + REST_LIMIT_MS;
+  while (recorder.acknowledged < acknowledged && recorder.now() < limit) await pause(50);
 }
 
 /** @returns what ends it */

@@ -83,7 +83,7 @@ async function start(): Promise<number> {
     seed,
     servers,
     through,
-    durationMs: script === undefined ? minutes * 60_000 : durationOf(script),
+    durationMs: script === undefined ? minutes * 60_000 : undefined,
     steps: script ?? randomFaults(new SeededRandom(seed), faults),
     network: values.inside === undefined ? undefined : new Network(values.inside, servers),
     onProgress: (recorder) => console.log(progressLine(recorder)),
@@ -130,10 +130,6 @@ function chosenFaults(): readonly FaultKind[] {
 function kindsIn(script: readonly FaultStep[]): readonly FaultKind[] {
   const used = new Set(script.flatMap(({ faults }) => faults.map(({ kind }) => kind)));
   return FAULT_KINDS.filter((kind) => used.has(kind));
-}
-
-function durationOf(script: readonly FaultStep[]): number {
-  return script.reduce((sum, { holdMs, restMs }) => sum + holdMs + restMs, 0);
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

@@ -11,6 +11,8 @@ export class Recorder {
   readonly faults: { readonly at: number; readonly text: string }[] = [];
   readonly #startedAt = performance.now();
   failed = 0;
+  /** Writes that were answered as done. */
+  acknowledged = 0;
   /** Why requests had no proper answer, with how often. */
   readonly reasons = new Map<string, number>();
 
@@ -38,8 +40,13 @@ export class Recorder {
     const outcome = await send();
     if (outcome.kind === 'answered') {
       const output = parse(outcome.status, outcome.text);
-      if (output === undefined) this.#noteFailure(`${outcome.status} ${outcome.text.trim()}`);
-      else this.operations.push({ ...about, output, start, end: this.now() });
+      if (output === undefined) {
+        this.failed++;
+        this.note({ reason: `${outcome.status} ${outcome.text.trim()}` });
+      } else {
+        this.operations.push({ ...about, output, start, end: this.now() });
+        if (output.kind === 'done' && output.applied) this.acknowledged++;
+      }
       return { output, outcome, start };
     }
     this.note(outcome);
@@ -51,15 +58,6 @@ export class Recorder {
 
   /** Counts why a request had no proper answer. */
   note({ reason }: { readonly reason: string }): void {
-    this.#noteReason(reason);
-  }
-
-  #noteFailure(reason: string): void {
-    this.failed++;
-    this.#noteReason(reason);
-  }
-
-  #noteReason(reason: string): void {
     const known = reason.slice(0, 120).replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID');
     this.reasons.set(known, (this.reasons.get(known) ?? 0) + 1);
   }

@@ -23,7 +23,8 @@ export interface RunOptions {
   readonly seed: number;
   readonly servers: number;
   readonly through: 'gateway' | 'servers';
-  readonly durationMs: number;
+  /** undefined: as long as the steps take. */
+  readonly durationMs: number | undefined;
   readonly steps: Iterable<FaultStep>;
   readonly network: Network | undefined;
   readonly onProgress?: (recorder: Recorder) => void;
@@ -83,11 +84,11 @@ async function record(options: RunOptions, cluster: Cluster, connections: Connec
   const faults = injectFaults(
     { cluster, network: options.network, recorder, random: new SeededRandom(seed + 1) },
     stoppable(options.steps, isOver),
-    durationMs,
+    durationMs ?? Number.POSITIVE_INFINITY,
   );
   try {
     // A client that throws ends the run at once.
-    await Promise.race([Promise.all([faults, untilOver(recorder, durationMs, isOver)]), clients]);
+    await Promise.race([Promise.all([faults, untilOver(recorder, durationMs ?? 0, isOver)]), clients]);
     stopping.abort();
     await clients;
     return {
