@@ -91,11 +91,14 @@ export class Cluster {
     return [...votes].sort(([, a], [, b]) => b.length - a.length)[0]?.[0];
   }
 
-  async kill(server: number): Promise<void> {
+  /** @returns false when it is dead already */
+  async kill(server: number): Promise<boolean> {
     const agent = this.#server(server);
+    if (this.#killed.has(server)) return false;
     this.#killed.add(server);
     agent.process.kill('SIGKILL');
     await agent.process.exited;
+    return true;
   }
 
   /** After `kill`, on the same data. */

@@ -90,12 +90,14 @@ async function apply(injector: Injector, fault: Fault): Promise<() => void> {
   const victims = choose(order, fault.victims);
   const whom = `${fault.victims}: ${victims.map((server) => `server${server + 1}`).join(', ')}`;
   switch (fault.kind) {
-    case 'kill':
+    case 'kill': {
       recorder.fault(`kill -9 ${whom}`);
-      await Promise.all(victims.map((server) => cluster.kill(server)));
+      const isKilled = await Promise.all(victims.map((server) => cluster.kill(server)));
       return () => {
-        for (const server of victims) cluster.restart(server);
+        // The fault that killed it starts it again, once.
+        for (const [at, server] of victims.entries()) if (isKilled[at]) cluster.restart(server);
       };
+    }
     case 'pause':
       recorder.fault(`SIGSTOP ${whom}`);
       for (const server of victims) cluster.pause(server);
