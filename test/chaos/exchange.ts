@@ -25,8 +25,9 @@ const NOT_CONNECTED = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'EADDRNOTAVAIL',
 ]);
-/** Said by a server that has given up before it proposed anything. */
-const NOT_PROPOSED = /^(?:rpc error (?:making call|getting client): )?No cluster leader$/;
+/** Said by a server that has given up before it proposed anything, or by a gateway that has reached none. */
+const NOT_PROPOSED =
+  /^(?:rpc error (?:making call|getting client): )?No cluster leader$|Nothing was changed\./;
 const CONNECT_TIMEOUT_MS = 1500;
 
 export class Connections implements Disposable {
