@@ -77,7 +77,8 @@ async function start(): Promise<number> {
   if (faults.includes('cut') && values.inside === undefined) return runInside(servers, seed);
 
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  // More than once: a terminal sends it to this process, and the one outside passes it on.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   console.log(`seed ${seed}: ${servers} servers, faults ${faults.join(', ')}, through the ${through}`);
   const { history, crashes, reasons } = await runChaos({
     seed,
