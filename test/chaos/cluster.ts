@@ -1,6 +1,6 @@
 /** The servers and the gateway of a run: started, killed, paused and started again; on loopback or each in a namespace. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly hasGateway: boolean;
   /** undefined: all on loopback. */
   readonly network: Network | undefined;
+  /** Folder for what the processes print, one file each; undefined: not kept. */
+  readonly logs: string | undefined;
 }
 
 interface Place {
@@ -39,11 +41,19 @@ export class Cluster {
   /** Processes that ended without being asked to, with the end of their output. */
   readonly crashes: string[] = [];
   readonly #dataRoot: string;
+  readonly #logs: string | undefined;
   readonly #killed = new Set<number>();
   #isStopping = false;
 
-  private constructor(dataRoot: string, places: readonly Place[], gatewayPort: number | undefined) {
+  private constructor(
+    dataRoot: string,
+    logs: string | undefined,
+    places: readonly Place[],
+    gatewayPort: number | undefined,
+  ) {
     this.#dataRoot = dataRoot;
+    this.#logs = logs;
+    if (logs !== undefined) mkdirSync(logs, { recursive: true });
     this.servers = places.map((place, server) => this.#startServer(places, place, server));
     this.gateway = gatewayPort === undefined ? undefined : this.#startGateway(gatewayPort);
   }
@@ -58,7 +68,12 @@ export class Cluster {
       return { address: serverAddress(server), ports: CONSUL_PORTS, wrapper };
     });
     const dataRoot = mkdtempSync(join(tmpdir(), 'proconsul-chaos-'));
-    const cluster = new Cluster(dataRoot, places, hasGateway ? portsOf(servers).http : undefined);
+    const cluster = new Cluster(
+      dataRoot,
+      options.logs,
+      places,
+      hasGateway ? portsOf(servers).http : undefined,
+    );
     try {
       await cluster.untilReady();
     } catch (error) {
@@ -161,7 +176,7 @@ export class Cluster {
       `-serf-lan-port=${ports.serfLan}`,
       `-serf-wan-port=${ports.serfWan}`,
     ];
-    const start = () => startProcess({ name, args, wrapper });
+    const start = () => startProcess({ name, args, wrapper, onOutput: (text) => this.#log(name, text) });
     const agent: LocalAgentProcess = {
       name,
       role: 'server',
@@ -182,12 +197,21 @@ export class Cluster {
       GATEWAY_LISTEN: `127.0.0.1:${port}`,
       GATEWAY_NODES: this.servers.map(({ url }) => url).join(','),
     };
-    const process = startProcess({ name: 'gateway', args: [GATEWAY_PROGRAM], env });
+    const process = startProcess({
+      name: 'gateway',
+      args: [GATEWAY_PROGRAM],
+      env,
+      onOutput: (text) => this.#log('gateway', text),
+    });
     void process.exited.then(() => {
       if (!this.#isStopping)
         this.crashes.push(`the gateway ended:\n${process.output().slice(-OUTPUT_SHOWN)}`);
     });
     return { port, url: `http://127.0.0.1:${port}`, process };
+  }
+
+  #log(name: string, text: string): void {
+    if (this.#logs !== undefined) appendFileSync(join(this.#logs, `${name}.log`), text);
   }
 
   #watch(server: number): void {

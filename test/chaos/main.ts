@@ -29,6 +29,7 @@ const HELP = `Starts servers, breaks them while clients work, and judges what th
   --through   gateway: one in front of the servers; servers: clients ask any of them
   --script    ${Object.keys(SCRIPTS).join(', ')}: fixed faults instead of random ones
   --keep      writes the history to this file even when all is fine
+  --logs      writes what servers and gateway print to files in this folder
   --check     judges a history that was written before
 
 Ends with status 1 when there is a violation, its history in a file then; with 2 when the run itself failed.
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     through: { type: 'string', default: 'gateway' },
     script: { type: 'string' },
     keep: { type: 'string' },
+    logs: { type: 'string' },
     check: { type: 'string' },
     inside: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -87,6 +89,7 @@ async function start(): Promise<number> {
     durationMs: script === undefined ? minutes * 60_000 : undefined,
     steps: script ?? randomFaults(new SeededRandom(seed), faults),
     network: values.inside === undefined ? undefined : new Network(values.inside, servers),
+    logs: values.logs,
     onProgress: (recorder) => console.log(progressLine(recorder)),
     signal: stop.signal,
   });

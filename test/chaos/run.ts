@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly durationMs: number | undefined;
   readonly steps: Iterable<FaultStep>;
   readonly network: Network | undefined;
+  /** Folder for what the servers and the gateway print. */
+  readonly logs: string | undefined;
   readonly onProgress?: (recorder: Recorder) => void;
   /** Ends the run early; what was recorded is judged all the same. */
   readonly signal?: AbortSignal;
@@ -51,8 +53,8 @@ const SETTLE_MS = 30_000;
 
 /** @throws Error when the servers don't start, or don't become whole again after the faults; nothing runs then */
 export async function runChaos(options: RunOptions): Promise<RunResult> {
-  const { servers, through, network } = options;
-  const cluster = await Cluster.start({ servers, network, hasGateway: through === 'gateway' });
+  const { servers, through, network, logs } = options;
+  const cluster = await Cluster.start({ servers, network, logs, hasGateway: through === 'gateway' });
   using connections = new Connections();
   try {
     return await record(options, cluster, connections);
