@@ -27,7 +27,7 @@ test('histories of a store that does one thing after another pass, with lost ans
     const shape = { operations: 60, concurrency: 1 + (seed % 5), lossRate: (seed % 3) / 10 };
     expect([seed, verdictOf(randomHistory(new SeededRandom(seed), shape))]).toEqual([seed, 'linearizable']);
   }
-});
+}, 120_000);
 
 test('the verdict is that of trying every order, on small histories, true ones and changed ones', () => {
   const counts = { linearizable: 0, violation: 0, unknown: 0 };
@@ -43,7 +43,7 @@ test('the verdict is that of trying every order, on small histories, true ones a
   }
   // Both verdicts and open outcomes must have been put to the test.
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(1000);
-});
+}, 120_000);
 
 test('another model, another brute-force comparison: a register whose write may be of any of two values', () => {
   const register: Model<number, number, number> = {
@@ -69,7 +69,7 @@ test('another model, another brute-force comparison: a register whose write may 
     counts[expected]++;
   }
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(200);
-});
+}, 120_000);
 
 test('a stale read, a lost write and a write out of nowhere are violations', () => {
   const wroteTwice = [op([0, 1], put('a'), done(true)), op([2, 3], put('b'), done(true))];
@@ -137,7 +137,7 @@ test('long histories with many lost answers are put in order within a few steps 
     const history = randomHistory(new SeededRandom(seed), shape);
     expect(checkLinearizable(model, history, { maxSteps: 500_000 })).toEqual({ verdict: 'linearizable' });
   }
-});
+}, 120_000);
 
 test('a lie at the end of a long history is found although any lost answer might explain it', () => {
   const shape = { operations: 1000, concurrency: 1, lossRate: 0.02 };
@@ -145,4 +145,4 @@ test('a lie at the end of a long history is found although any lost answer might
   const lie = op([2000, 2001], get, value('never written', 1_000_000));
   expect(verdictOf(history)).toBe('linearizable');
   expect(verdictOf([...history, lie])).toBe('violation');
-});
+}, 120_000);
