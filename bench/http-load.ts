@@ -6,6 +6,8 @@ export interface HttpLoad {
   readonly url: URL;
   readonly connections: number;
   readonly durationMs: number;
+  /** Ends sooner, once so many requests were sent. */
+  readonly maxRequests?: number;
   /** The n-th request of all, as bytes on the wire. */
   readonly request: (n: number) => Buffer;
 }
@@ -46,7 +48,7 @@ function runConnection(load: HttpLoad, until: number, histogram: Uint32Array, co
     let sentAt = 0;
     const reader = new ResponseReader();
     const next = () => {
-      if (performance.now() >= until) {
+      if (performance.now() >= until || counts.sent >= (load.maxRequests ?? Number.POSITIVE_INFINITY)) {
         socket.destroy();
         resolve();
         return;

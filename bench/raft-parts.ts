@@ -1,0 +1,192 @@
+/** What the benchmark of consensus measures, part by part. */
+
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { fetchJson } from '../launch/pool.ts';
+import { cpuTimeMs, residentMiB } from './cpu-time.ts';
+import { httpRequestBytes, runHttpLoad } from './http-load.ts';
+import type { BenchPool, BenchServer } from './raft-pool.ts';
+import { Probe } from './serving-probe.ts';
+
+export type Report = Map<string, { readonly value: number; readonly unit: string }>;
+
+export interface PartOptions {
+  readonly seconds: number;
+  readonly connections: number;
+  readonly keys: number;
+  readonly say: (line: string) => void;
+}
+
+const VALUE = Buffer.alloc(128, 'x');
+const KEYS = 1000;
+/** Operations in one transaction, Consul's limit. */
+const TXN_OPS = 64;
+const ENTRIES_BEFORE_RESTART = 100_000;
+
+export async function measurePuts(
+  pool: BenchPool,
+  dataRoot: string,
+  options: PartOptions,
+  report: Report,
+): Promise<void> {
+  const url = new URL((await pool.leader()).url);
+  const request = (n: number) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE);
+  await runHttpLoad({ url, connections: options.connections, durationMs: 1000, request });
+  const pids = pool.servers.map((server) => server.pid());
+  const before = cpuTimeMs(pids);
+  const many = await runHttpLoad({
+    url,
+    connections: options.connections,
+    durationMs: options.seconds * 1000,
+    request,
+  });
+  const cpuMs = cpuTimeMs(pids) - before;
+  if (many.errors > 0) options.say(`${many.errors} puts failed`);
+  report.set('puts', { value: many.perSecond, unit: '/s' });
+  report.set('put p50', { value: many.p50, unit: 'ms' });
+  report.set('put p99', { value: many.p99, unit: 'ms' });
+  report.set('processor time a put, all servers', { value: (cpuMs / many.requests) * 1000, unit: 'µs' });
+  const one = await runHttpLoad({ url, connections: 1, durationMs: options.seconds * 1000, request });
+  const sync = syncMs(dataRoot);
+  report.set('fdatasync of this disk, p50', { value: sync, unit: 'ms' });
+  report.set('put p50, one connection', { value: one.p50, unit: 'ms' });
+  report.set('put p99, one connection', { value: one.p99, unit: 'ms' });
+  report.set('put p50, one connection, less two syncs', { value: one.p50 - 2 * sync, unit: 'ms' });
+}
+
+/** What it takes to make one small record durable, the median of a hundred. */
+function syncMs(directory: string): number {
+  const file = openSync(join(directory, 'sync-probe'), 'a');
+  const times: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    const start = performance.now();
+    writeSync(file, VALUE);
+    fdatasyncSync(file);
+    times.push(performance.now() - start);
+  }
+  closeSync(file);
+  return times.sort((a, b) => a - b)[50] ?? Number.NaN;
+}
+
+export async function measureSnapshot(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
+  const leader = await pool.leader();
+  const probe = new Probe(new URL(leader.url));
+  const seconds = await fill(leader, options);
+  report.set('fill, keys', { value: options.keys / seconds, unit: '/s' });
+  report.set('longest pause while filling', { value: probe.takeLongestMs(), unit: 'ms' });
+  const taken = countOf(leader, 'snapshot complete up to');
+  options.say(`${taken} snapshots while filling; now an archive`);
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  probe.takeLongestMs();
+  const start = performance.now();
+  const response = await fetch(`${leader.url}/v1/snapshot`);
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) bytes += chunk.length;
+  report.set('archive', { value: bytes / 1024 / 1024, unit: 'MiB' });
+  report.set('archive, time', { value: (performance.now() - start) / 1000, unit: 's' });
+  report.set('longest pause while the archive is made', { value: probe.takeLongestMs(), unit: 'ms' });
+  probe.stop();
+  report.set('snapshots of its own by the leader meanwhile', { value: taken, unit: '' });
+  report.set('memory of the leader', { value: residentMiB(leader.pid()), unit: 'MiB' });
+}
+
+/** @returns seconds */
+async function fill(leader: BenchServer, { keys, say }: PartOptions): Promise<number> {
+  const url = new URL(leader.url);
+  const start = performance.now();
+  const value = VALUE.toString('base64');
+  const requests = Math.ceil(keys / TXN_OPS);
+  const told = setInterval(() => {
+    say(`filling: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+  }, 5000);
+  const result = await runHttpLoad({
+    url,
+    connections: 8,
+    durationMs: 600_000,
+    maxRequests: requests,
+    request: (n) => {
+      const ops = Array.from({ length: Math.min(TXN_OPS, keys - n * TXN_OPS) }, (_, i) => ({
+        KV: { Verb: 'set', Key: `fill/${String(n * TXN_OPS + i).padStart(9, '0')}`, Value: value },
+      }));
+      return httpRequestBytes('PUT', url, '/v1/txn', Buffer.from(JSON.stringify(ops)));
+    },
+  });
+  clearInterval(told);
+  if (result.errors > 0) say(`${result.errors} transactions failed`);
+  return (performance.now() - start) / 1000;
+}
+
+function countOf(server: BenchServer, text: string): number {
+  return server.output().split(text).length - 1;
+}
+
+export async function measureRestart(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
+  const leader = await pool.leader();
+  const url = new URL(leader.url);
+  options.say(`${ENTRIES_BEFORE_RESTART} further entries`);
+  await runHttpLoad({
+    url,
+    connections: options.connections,
+    durationMs: 600_000,
+    maxRequests: ENTRIES_BEFORE_RESTART,
+    request: (n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, Buffer.from(String(n))),
+  });
+  await put(leader, 'bench/last', 'before the restart');
+  const server = pool.servers.find((other) => other !== leader);
+  if (server === undefined) throw new Error('no follower');
+  await untilHolds(server, 'bench/last', 'before the restart');
+  const start = performance.now();
+  await server.crashAndRestart();
+  await untilHolds(server, 'bench/last', 'before the restart');
+  report.set('restart until it serves all of that', { value: (performance.now() - start) / 1000, unit: 's' });
+  report.set('memory after the restart', { value: residentMiB(server.pid()), unit: 'MiB' });
+}
+
+async function put(server: BenchServer, key: string, value: string): Promise<void> {
+  const response = await fetch(`${server.url}/v1/kv/${key}`, { method: 'PUT', body: value });
+  if (!response.ok) throw new Error(`put: ${response.status} ${await response.text()}`);
+}
+
+/** Asks the server's own memory. */
+async function untilHolds(server: BenchServer, key: string, value: string): Promise<void> {
+  const expected = Buffer.from(value).toString('base64');
+  const until = performance.now() + 300_000;
+  while (performance.now() < until) {
+    const found = await fetchJson<{ Value: string }[]>(`${server.url}/v1/kv/${key}?stale`);
+    if (found?.[0]?.Value === expected) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`${server.name} does not hold ${key}: ${server.output().slice(-2000)}`);
+}
+
+/** Eight connections, so that the processor is not what the leader waits for. */
+const QUIET_CONNECTIONS = 8;
+
+export async function measureFollower(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
+  const leader = await pool.leader();
+  const url = new URL(leader.url);
+  const request = (n: number) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE);
+  const load = { url, connections: QUIET_CONNECTIONS, request };
+  const calm = await runHttpLoad({ ...load, durationMs: options.seconds * 1000 });
+  await put(leader, 'bench/follower', 'go');
+  options.say('a fourth server joins');
+  const start = performance.now();
+  const server = await pool.addServer();
+  let isCaughtUp = false;
+  const caughtUp = untilHolds(server, 'bench/follower', 'go').then(() => {
+    isCaughtUp = true;
+    return performance.now();
+  });
+  const histories: number[] = [];
+  // In slices, so that the load ends soon after the follower has caught up.
+  while (!isCaughtUp) histories.push((await runHttpLoad({ ...load, durationMs: 1000 })).p99);
+  const took = ((await caughtUp) - start) / 1000;
+  report.set('new follower caught up, process start included', { value: took, unit: 's' });
+  report.set('put p99 before', { value: calm.p99, unit: 'ms' });
+  report.set('put p99 while it catches up, median second', { value: median(histories), unit: 'ms' });
+  report.set('put p99 while it catches up, worst second', { value: Math.max(...histories), unit: 'ms' });
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
