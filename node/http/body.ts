@@ -36,7 +36,10 @@ export function readBody(
         resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, length));
     });
     incoming.on('error', () => reject(brokenOff()));
-    incoming.on('close', () => reject(brokenOff()));
+    incoming.on('close', () => {
+      // Every request closes in the end; an error and its stack only where the body was cut short.
+      if (!incoming.readableEnded) reject(brokenOff());
+    });
   });
 }
 
