@@ -127,7 +127,7 @@ describe('three servers', () => {
     expect(node.hasLease()).toBe(true);
     const follower = three.servers.find((each) => each !== server)?.node as RaftNode;
     expect((await failureOf(follower.propose(bytes('b')))).code).toBe('not-leader');
-    expect((await failureOf(follower.readBarrier())).code).toBe('not-leader');
+    expect(await three.settled(follower.readBarrier())).toBeGreaterThan(1);
     expect(follower.status().leader).toEqual({ id: server.peer.id, address: server.peer.address });
     expect(follower.status().lastContactMs).toBeLessThan(100);
   });

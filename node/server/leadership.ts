@@ -8,7 +8,7 @@ import type { RaftEvent, RaftNode } from '../raft/types.ts';
 const CONTACT_CACHE_MS = 10;
 
 export interface LastContact {
-  /** Milliseconds since a leader was heard of; undefined when never. 0 on the leader. */
+  /** Milliseconds since a leader was heard of; undefined when never, or when nothing came from it yet. 0 on the leader. */
   readonly ms: number | undefined;
   readonly knownLeader: boolean;
 }
@@ -77,7 +77,9 @@ export class Leadership {
       return { ms: ms === undefined ? undefined : ms + ageMs, knownLeader };
     }
     const status = this.#raft.status();
-    this.#contact = { ms: status.lastContactMs, knownLeader: status.leader !== undefined };
+    // A new server that has heard its leader, but has got nothing from it yet, knows less than none.
+    const ms = status.appliedIndex === 0 ? undefined : status.lastContactMs;
+    this.#contact = { ms, knownLeader: status.leader !== undefined };
     this.#contactAtMs = nowMs;
     return this.#contact;
   }

@@ -23,7 +23,6 @@ import {
 } from './follower.ts';
 import {
   advanceLeaderCommit,
-  flushLeader,
   hasCommittedInTerm,
   onAppendReply,
   onHeartbeatReply,
@@ -35,8 +34,11 @@ import {
 import { type Envelope, type Message, NO_STAMP } from './messages.ts';
 import { type CoreOptions, checkTiming } from './options.ts';
 import type { Notice, Write } from './outbox.ts';
+import { askForReadIndex, onReadIndex, onReadIndexReply } from './read-index.ts';
+import { flushLeader } from './replicate.ts';
 import { becomeFollower, restartElectionTimer } from './roles.ts';
 import { type CoreState, createState, isSoleVoter, type RestoredState } from './state.ts';
+import { onStorage } from './storage-health.ts';
 import { isTransferPossible, startTransfer } from './transfer.ts';
 
 export type Input =
@@ -46,7 +48,10 @@ export type Input =
   /** Commands to append, in order; all or none. */
   | { readonly kind: 'propose'; readonly commands: readonly Uint8Array[] }
   | { readonly kind: 'change-membership'; readonly change: MembershipChange }
-  /** A read that must see all that was committed before; answered by a notice with this context. */
+  /**
+   * A read that must see all that was committed before; answered by a notice with this context. A server that does
+   * not lead has its leader confirm it.
+   */
   | { readonly kind: 'read'; readonly context: number }
   | { readonly kind: 'transfer'; readonly to: NodeId | undefined }
   /** First configuration of a new cluster; only on a server without any state. */
@@ -60,6 +65,8 @@ export type Input =
   | { readonly kind: 'snapshot-failed' }
   /** All chunks were taken by the peer, or they were not. */
   | { readonly kind: 'snapshot-sent'; readonly to: NodeId; readonly ok: boolean }
+  /** The log takes no more, or again does: a full disk, or a write that has not returned for long. */
+  | { readonly kind: 'storage'; readonly isStuck: boolean }
   | { readonly kind: 'unreachable'; readonly id: NodeId }
   | { readonly kind: 'stream-closed'; readonly id: NodeId };
 
@@ -109,7 +116,11 @@ export class RaftCore {
   nextDeadlineMs(): number {
     const { leadership, electionDeadlineMs } = this.#state;
     if (leadership === undefined) return electionDeadlineMs;
-    return Math.min(leadership.nextHeartbeatMs, leadership.transfer?.deadlineMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(
+      leadership.nextHeartbeatMs,
+      leadership.commitNoticeAtMs ?? Number.POSITIVE_INFINITY,
+      leadership.transfer?.deadlineMs ?? Number.POSITIVE_INFINITY,
+    );
   }
 
   /**
@@ -125,10 +136,12 @@ export class RaftCore {
     return nowMs < quorumContactMs(state, leadership) + state.options.timing.leaseMs;
   }
 
-  /** Entries that may be applied: committed and on this server's disk. */
+  /**
+   * Entries that may be applied: all that are committed, on this server's disk or not. A quorum has them on disk, and
+   * the state is rebuilt from the log in any case, so that a slow disk here keeps nobody waiting.
+   */
   get applicableIndex(): LogIndex {
-    const { commitIndex, outbox } = this.#state;
-    return asIndex(Math.min(commitIndex, outbox.durableIndex));
+    return this.#state.commitIndex;
   }
 
   /** @throws RaftInvariantError when an invariant is broken; the process must stop */
@@ -147,9 +160,7 @@ export class RaftCore {
       case 'change-membership':
         return this.#changeMembership(input.change);
       case 'read':
-        if (state.leadership === undefined) return NOT_LEADER;
-        state.leadership.waitingReads.push(input.context);
-        return DONE;
+        return this.#read(input.context);
       case 'transfer': {
         if (state.leadership === undefined) return NOT_LEADER;
         const text = startTransfer(state, state.leadership, input.to);
@@ -174,6 +185,9 @@ export class RaftCore {
       case 'snapshot-sent':
         onSnapshotSent(state, input.to, input.ok);
         return DONE;
+      case 'storage':
+        onStorage(state, input.isStuck);
+        return DONE;
       case 'unreachable':
         onUnreachable(state, input.id);
         return DONE;
@@ -188,6 +202,7 @@ export class RaftCore {
     const state = this.#state;
     state.nowMs = Math.max(state.nowMs, nowMs);
     if (state.leadership !== undefined) flushLeader(state, state.leadership);
+    else askForReadIndex(state);
     const hardState = { term: state.term, vote: state.vote };
     const write = state.outbox.takeWrite(state.log, hardState, state.commitIndex);
     const isVoteForgotten = state.options.plantedBug === 'vote-not-persisted' && state.vote !== undefined;
@@ -202,7 +217,28 @@ export class RaftCore {
   #tick(): void {
     const state = this.#state;
     if (state.leadership !== undefined) tickLeader(state, state.leadership);
-    else if (state.nowMs >= state.electionDeadlineMs) campaign(state, false);
+    else if (state.nowMs >= state.electionDeadlineMs && !this.#stoodStill()) campaign(state, false);
+  }
+
+  /**
+   * When this tick comes late, the process was held up, and what the leader sent meanwhile may wait unread: then the
+   * election waits for another heartbeat, once.
+   */
+  #stoodStill(): boolean {
+    const state = this.#state;
+    const { heartbeatMs } = state.options.timing;
+    if (state.leader === undefined || state.nowMs - state.electionDeadlineMs < heartbeatMs / 10) return false;
+    state.electionDeadlineMs = state.nowMs + heartbeatMs;
+    return true;
+  }
+
+  #read(context: number): Outcome {
+    const { leadership, leader, remoteReads } = this.#state;
+    if (leadership !== undefined) leadership.waitingReads.push({ from: undefined, context });
+    else if (leader === undefined) return NOT_LEADER;
+    else if (!remoteReads.add(context))
+      return { kind: 'refused', reason: 'overloaded', text: 'too many reads wait for the leader' };
+    return DONE;
   }
 
   #receive(from: NodeId, message: Message): void {
@@ -250,6 +286,12 @@ export class RaftCore {
         return;
       case 'heartbeat-reply':
         onHeartbeatReply(state, from, message);
+        return;
+      case 'read-index':
+        onReadIndex(state, from, message);
+        return;
+      case 'read-index-reply':
+        onReadIndexReply(state, message);
         return;
     }
   }

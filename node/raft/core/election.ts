@@ -4,6 +4,7 @@ import type { NodeId } from '../types.ts';
 import { quorumOf, voterIds } from './configuration.ts';
 import { asTerm } from './entry.ts';
 import type { VoteReply, VoteRequest } from './messages.ts';
+import { voteHoldMs } from './options.ts';
 import {
   becomeCandidate,
   becomeFollower,
@@ -16,7 +17,8 @@ import { type CoreState, isSoleVoter, isVoter, send } from './state.ts';
 /** The election timer fired, or `isForced`: the leader hands over. */
 export function campaign(state: CoreState, isForced: boolean): void {
   // The log is about to be replaced: what it says about membership and about who is up to date is void.
-  if (state.installing !== undefined || !isVoter(state)) {
+  // What this server cannot store it must not promise, and its own vote is a promise.
+  if (state.installing !== undefined || state.storage.isStuck || !isVoter(state)) {
     refuseToCampaign(state);
     return;
   }
@@ -27,7 +29,7 @@ export function campaign(state: CoreState, isForced: boolean): void {
 function refuseToCampaign(state: CoreState): void {
   const hadLeader = state.leader !== undefined;
   const { peers } = state.configurations.current;
-  if (state.installing === undefined && !state.hasSaidIdle) {
+  if (state.installing === undefined && !isVoter(state) && !state.hasSaidIdle) {
     state.hasSaidIdle = true;
     state.outbox.notice({ kind: peers.length === 0 ? 'no-known-peers' : 'not-a-voter' });
   }
@@ -100,7 +102,7 @@ function refuse(state: CoreState, to: NodeId, request: VoteRequest): void {
  * leader's lease relies on, and it spares a healthy cluster the elections of a server that cannot hear it.
  */
 function hearsLeader(state: CoreState): boolean {
-  return state.role === 'leader' || state.nowMs - state.lastContactMs < state.options.timing.electionMs;
+  return state.role === 'leader' || state.nowMs - state.lastContactMs < voteHoldMs(state.options.timing);
 }
 
 export function onVoteReply(state: CoreState, from: NodeId, reply: VoteReply): void {

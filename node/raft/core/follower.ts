@@ -12,6 +12,8 @@ import {
   type Stamp,
   type TimeoutNow,
 } from './messages.ts';
+import { voteHoldMs } from './options.ts';
+import { giveUpOverdueReads } from './read-index.ts';
 import { becomeFollower, restartElectionTimer } from './roles.ts';
 import { type CoreState, send } from './state.ts';
 
@@ -24,6 +26,7 @@ export function hearLeader(state: CoreState, from: NodeId, round: number): void 
   state.heardLeaderAtMs = state.nowMs;
   state.leaderRound = Math.max(state.leaderRound, round);
   restartElectionTimer(state);
+  giveUpOverdueReads(state);
 }
 
 export function onHeartbeat(state: CoreState, from: NodeId, heartbeat: Heartbeat): void {
@@ -154,8 +157,8 @@ export function onTimeoutNow(state: CoreState, from: NodeId, message: TimeoutNow
 /** The stream on which the leader spoke ended; its process may be gone. Saves most of the random wait. */
 export function onLeaderStreamClosed(state: CoreState, id: NodeId): void {
   if (state.role !== 'follower' || state.leader !== id) return;
-  // Never sooner than `electionMs` after it was last heard: its lease counts on that.
-  const earliest = state.lastContactMs + state.options.timing.electionMs * (1 + state.options.random() / 4);
+  // Never sooner than votes are held back for after it was last heard: its lease counts on that.
+  const earliest = state.lastContactMs + voteHoldMs(state.options.timing) * (1 + state.options.random() / 4);
   state.electionDeadlineMs = Math.min(state.electionDeadlineMs, Math.max(earliest, state.nowMs));
 }
 

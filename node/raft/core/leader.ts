@@ -3,10 +3,12 @@
 import type { LogIndex, NodeId } from '../types.ts';
 import { isVoterIn, quorumValue } from './configuration.ts';
 import { asIndex, entryBytes } from './entry.ts';
-import type { AppendReply, HeartbeatReply, Message, Stamp } from './messages.ts';
+import type { AppendReply, HeartbeatReply, Stamp } from './messages.ts';
 import type { Progress } from './progress.ts';
+import { broadcastHeartbeat } from './replicate.ts';
 import { becomeFollower } from './roles.ts';
-import { type CoreState, type Leadership, send } from './state.ts';
+import type { CoreState, Leadership } from './state.ts';
+import { stepDownIfStuck } from './storage-health.ts';
 import { abortTransfer, askToTakeOver, bestSuccessor, transferIfCaughtUp } from './transfer.ts';
 
 export function onAppendReply(state: CoreState, from: NodeId, reply: AppendReply): void {
@@ -140,122 +142,14 @@ export function tickLeader(state: CoreState, leadership: Leadership): void {
     becomeFollower(state, state.term, undefined);
     return;
   }
-  if (leadership.transfer !== undefined && state.nowMs >= leadership.transfer.deadlineMs)
+  if (leadership.transfer !== undefined && state.nowMs >= leadership.transfer.deadlineMs) {
     abortTransfer(state, leadership);
+    stepDownIfStuck(state);
+    if (state.leadership === undefined) return;
+  }
   if (state.nowMs >= leadership.nextHeartbeatMs) {
     leadership.isHeartbeatDue = true;
     leadership.nextHeartbeatMs = state.nowMs + timing.heartbeatMs;
     for (const [id, progress] of leadership.progress) dismissDeparted(state, leadership, id, progress);
   }
-}
-
-/** Confirms reads that a quorum round has covered (Raft thesis, §6.4). */
-export function confirmReads(state: CoreState): void {
-  const { leadership } = state;
-  if (leadership === undefined || leadership.confirmingReads.length === 0) return;
-  const round = quorumValue(state.configurations.current.peers, (id) =>
-    id === state.options.id ? leadership.round : (leadership.progress.get(id)?.ackedRound ?? 0),
-  );
-  const done = leadership.confirmingReads.filter((read) => read.round <= round);
-  if (done.length === 0) return;
-  leadership.confirmingReads = leadership.confirmingReads.filter((read) => read.round > round);
-  for (const read of done)
-    state.outbox.notice({ kind: 'reads-confirmed', index: read.index, contexts: read.contexts });
-}
-
-/** Turns all that became due in this turn into messages: one heartbeat round, and appends to whoever can take them. */
-export function flushLeader(state: CoreState, leadership: Leadership): void {
-  openReadRound(state, leadership);
-  if (leadership.isHeartbeatDue) broadcastHeartbeat(state, leadership);
-  for (const [id, progress] of leadership.progress) {
-    sendAppends(state, leadership, id, progress);
-    const known = Math.min(state.commitIndex, progress.match);
-    if (known > progress.toldCommit) sendHeartbeat(state, leadership, id, progress);
-  }
-  confirmReads(state);
-}
-
-function openReadRound(state: CoreState, leadership: Leadership): void {
-  if (leadership.waitingReads.length === 0 || !hasCommittedInTerm(state)) return;
-  leadership.isHeartbeatDue = true;
-  leadership.confirmingReads.push({
-    round: leadership.round + 1,
-    index: state.commitIndex,
-    contexts: leadership.waitingReads,
-  });
-  leadership.waitingReads = [];
-}
-
-function broadcastHeartbeat(state: CoreState, leadership: Leadership): void {
-  leadership.isHeartbeatDue = false;
-  leadership.round++;
-  for (const [id, progress] of leadership.progress) sendHeartbeat(state, leadership, id, progress);
-}
-
-function sendHeartbeat(state: CoreState, leadership: Leadership, id: NodeId, progress: Progress): void {
-  const commitIndex = asIndex(Math.min(state.commitIndex, progress.match));
-  progress.toldCommit = commitIndex;
-  send(state, id, { kind: 'heartbeat', term: state.term, commitIndex, stamp: stampOf(state, leadership) });
-}
-
-function sendAppends(state: CoreState, leadership: Leadership, id: NodeId, progress: Progress): void {
-  const { limits } = state.options;
-  if (progress.state === 'snapshot') return;
-  if (progress.state === 'probe') {
-    if (!progress.isProbeOut) sendAppend(state, leadership, id, progress, limits.maxEntriesPerAppend);
-    return;
-  }
-  if (progress.isCheckDue) {
-    progress.isCheckDue = false;
-    sendAppend(state, leadership, id, progress, 0);
-  }
-  while (progress.next <= state.log.lastIndex && progress.hasRoom(limits) && progress.state === 'replicate')
-    sendAppend(state, leadership, id, progress, limits.maxEntriesPerAppend);
-}
-
-/** Sends entries from `progress.next` on, or a snapshot when they are compacted. */
-function sendAppend(
-  state: CoreState,
-  leadership: Leadership,
-  id: NodeId,
-  progress: Progress,
-  maxEntries: number,
-): void {
-  const prevIndex = asIndex(progress.next - 1);
-  const prevTerm = state.log.termAt(prevIndex);
-  if (prevTerm === undefined) {
-    sendSnapshot(state, id, progress);
-    return;
-  }
-  const entries = state.log.from(progress.next, maxEntries, state.options.limits.maxBytesPerAppend);
-  const last = entries[entries.length - 1];
-  if (progress.state === 'probe') progress.isProbeOut = true;
-  else if (last !== undefined)
-    progress.sent(
-      last.index,
-      entries.reduce((sum, entry) => sum + entryBytes(entry), 0),
-      state.nowMs,
-    );
-  progress.toldCommit = asIndex(Math.max(progress.toldCommit, Math.min(state.commitIndex, progress.match)));
-  const message: Message = {
-    kind: 'append',
-    term: state.term,
-    prevIndex,
-    prevTerm,
-    entries,
-    commitIndex: state.commitIndex,
-    stamp: stampOf(state, leadership),
-  };
-  send(state, id, message);
-}
-
-function sendSnapshot(state: CoreState, id: NodeId, progress: Progress): void {
-  const { snapshot } = state;
-  if (snapshot === undefined) return;
-  progress.becomeSnapshot(snapshot.index);
-  send(state, id, { kind: 'install-snapshot', term: state.term, meta: snapshot });
-}
-
-function stampOf(state: CoreState, leadership: Leadership): Stamp {
-  return { round: leadership.round, sentAtMs: state.nowMs };
 }

@@ -82,6 +82,21 @@ export interface InstallSnapshot {
   readonly meta: SnapshotMeta;
 }
 
+/** A server that does not lead asks for the index that its reads must see. `batch` is its own number for them. */
+export interface ReadIndex {
+  readonly kind: 'read-index';
+  readonly term: Term;
+  readonly batch: number;
+}
+
+/** A quorum has confirmed the sender's lead after it was asked: reads of `batch` may be served once `index` is applied. */
+export interface ReadIndexReply {
+  readonly kind: 'read-index-reply';
+  readonly term: Term;
+  readonly batch: number;
+  readonly index: LogIndex;
+}
+
 export type Message =
   | VoteRequest
   | VoteReply
@@ -90,6 +105,8 @@ export type Message =
   | Heartbeat
   | HeartbeatReply
   | TimeoutNow
+  | ReadIndex
+  | ReadIndexReply
   | InstallSnapshot;
 
 export interface Envelope {

@@ -27,9 +27,14 @@ export type Notice =
   | { readonly kind: 'not-a-voter' }
   | { readonly kind: 'configuration'; readonly index: LogIndex }
   | { readonly kind: 'transfer-aborted'; readonly to: NodeId }
+  /** The disk takes no more, so this leader gives up. */
+  | { readonly kind: 'storage-stuck'; readonly term: Term }
   /** The reads with these contexts are confirmed: serve them once `index` is applied. */
   | { readonly kind: 'reads-confirmed'; readonly index: LogIndex; readonly contexts: readonly number[] }
   | { readonly kind: 'reads-failed'; readonly contexts: readonly number[] };
+
+/** More held back than that means a disk that takes nothing for long; all messages may be lost, so the oldest go. */
+const MAX_DEFERRED = 4096;
 
 interface IssuedWrite {
   readonly sequence: number;
@@ -162,6 +167,9 @@ export class Outbox {
 
   #queue(envelope: Envelope, sequence: number): void {
     if (sequence <= this.#persisted) this.#messages.push(envelope);
-    else this.#deferred.push({ sequence, envelope });
+    else {
+      if (this.#deferred.length >= MAX_DEFERRED) this.#deferred.splice(0, MAX_DEFERRED / 2);
+      this.#deferred.push({ sequence, envelope });
+    }
   }
 }

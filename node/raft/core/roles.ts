@@ -10,8 +10,12 @@ import type { CoreState } from './state.ts';
 /** A random moment between once and twice the election time from now, so that servers rarely ask at once. */
 export function restartElectionTimer(state: CoreState): void {
   const { electionMs } = state.options.timing;
-  state.electionDeadlineMs = state.nowMs + electionMs * (1 + state.options.random());
+  const patience = state.nowMs < state.storage.ailingUntilMs ? AILING_PATIENCE : 1;
+  state.electionDeadlineMs = state.nowMs + electionMs * (patience + state.options.random());
 }
+
+/** A server whose disk was stuck lets the others go first for a while. */
+const AILING_PATIENCE = 3;
 
 /** Enters `term` if it is news (the vote in it is then free) and follows `leader`. */
 export function becomeFollower(state: CoreState, term: Term, leader: NodeId | undefined): void {
@@ -22,7 +26,10 @@ export function becomeFollower(state: CoreState, term: Term, leader: NodeId | un
     state.vote = undefined;
     state.outbox.hardStateChanged();
   }
-  if (isNews) state.leaderRound = 0;
+  if (isNews) {
+    state.leaderRound = 0;
+    failRemoteReads(state);
+  }
   // Until this moment it heard from the leader all the time: from itself.
   if (state.role === 'leader') state.heardLeaderAtMs = state.nowMs;
   endLeadership(state);
@@ -40,6 +47,7 @@ export function becomePreCandidate(state: CoreState): void {
   state.role = 'pre-candidate';
   state.leader = undefined;
   state.leaderRound = 0;
+  failRemoteReads(state);
   state.votes.clear();
   state.votes.set(state.options.id, true);
   if (isNews)
@@ -53,6 +61,7 @@ export function becomeCandidate(state: CoreState): void {
   state.role = 'candidate';
   state.leader = undefined;
   state.leaderRound = 0;
+  failRemoteReads(state);
   state.term = asTerm(state.term + 1);
   state.vote = state.options.id;
   state.outbox.hardStateChanged();
@@ -78,10 +87,12 @@ export function becomeLeader(state: CoreState, tally: number): void {
     progress,
     round: 1,
     nextHeartbeatMs: state.nowMs + timing.heartbeatMs,
+    commitNoticeAtMs: undefined,
     isHeartbeatDue: false,
     waitingReads: [],
     confirmingReads: [],
     uncommittedBytes: 0,
+    lastAppend: undefined,
     transfer: undefined,
     transferFence: undefined,
   };
@@ -100,14 +111,19 @@ function publishRecoveredConfiguration(state: CoreState): void {
   if (!isInLog) appendOwn(state, 'configuration', encoded);
 }
 
+/** The leader that was to confirm them is none any more, or not the same. */
+function failRemoteReads(state: CoreState): void {
+  if (state.remoteReads.isEmpty) return;
+  state.outbox.notice({ kind: 'reads-failed', contexts: state.remoteReads.takeAll() });
+}
+
 /** Lets go of what only a leader has. Reads that were not confirmed fail; the caller asks the next leader. */
 function endLeadership(state: CoreState): void {
   const { leadership } = state;
   if (leadership === undefined) return;
   state.leadership = undefined;
-  const contexts = [
-    ...leadership.confirmingReads.flatMap((read) => read.contexts),
-    ...leadership.waitingReads,
-  ];
+  const reads = [...leadership.confirmingReads.flatMap((round) => round.reads), ...leadership.waitingReads];
+  // Other servers see for themselves that this one leads no more.
+  const contexts = reads.filter((read) => read.from === undefined).map((read) => read.context);
   if (contexts.length > 0) state.outbox.notice({ kind: 'reads-failed', contexts });
 }

@@ -4,18 +4,33 @@ import type { LogIndex, NodeId, Term } from '../types.ts';
 import { type ConfigurationHistory, isVoterIn } from './configuration.ts';
 import type { HardState, SnapshotMeta } from './entry.ts';
 import type { RaftLog } from './log.ts';
-import type { Message } from './messages.ts';
+import type { Append, Message } from './messages.ts';
 import type { CoreOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
+import { RemoteReads } from './remote-reads.ts';
 
 /** As `RaftRole`, but a candidate first asks whether it could win (`pre-candidate`) before it raises the term. */
 export type CoreRole = 'follower' | 'pre-candidate' | 'candidate' | 'leader';
 
+/** A read that waits for its round: one of this server's own, or a batch of another's. */
+export interface WaitingRead {
+  readonly from: NodeId | undefined;
+  readonly context: number;
+}
+
 export interface ReadRound {
   readonly round: number;
   readonly index: LogIndex;
-  readonly contexts: readonly number[];
+  readonly reads: readonly WaitingRead[];
+}
+
+/** An append as it was last made, with what it was made from. */
+export interface MadeAppend {
+  readonly message: Append;
+  readonly bytes: number;
+  readonly maxEntries: number;
+  readonly logEnd: LogIndex;
 }
 
 /** What exists only while this server leads. */
@@ -27,10 +42,13 @@ export interface Leadership {
   /** Number of the newest quorum round; every message to a peer carries it. */
   round: number;
   nextHeartbeatMs: number;
+  /** When followers are told of what is committed if no append does it sooner; undefined when all know. */
+  commitNoticeAtMs: number | undefined;
   isHeartbeatDue: boolean;
-  waitingReads: number[];
+  waitingReads: WaitingRead[];
   confirmingReads: ReadRound[];
   uncommittedBytes: number;
+  lastAppend: MadeAppend | undefined;
   transfer: { readonly to: NodeId; readonly deadlineMs: number; isAsked: boolean } | undefined;
   /** After an aborted transfer: no lease until this peer has answered that round (see transfer.ts). */
   transferFence: { readonly to: NodeId; readonly round: number } | undefined;
@@ -63,6 +81,10 @@ export interface CoreState {
   isForcedElection: boolean;
   /** That this server cannot stand for election was said since the membership last changed. */
   hasSaidIdle: boolean;
+  /** Whether this server's log can be written, and until when it is not to be trusted with the lead. */
+  readonly storage: { isStuck: boolean; ailingUntilMs: number };
+  /** Reads at this server, which does not lead, that the leader is to confirm. */
+  readonly remoteReads: RemoteReads;
   leadership: Leadership | undefined;
   readonly outbox: Outbox;
 }
@@ -99,6 +121,8 @@ export function createState(options: CoreOptions, restored: RestoredState, nowMs
     votes: new Map(),
     isForcedElection: false,
     hasSaidIdle: false,
+    storage: { isStuck: false, ailingUntilMs: Number.NEGATIVE_INFINITY },
+    remoteReads: new RemoteReads(),
     leadership: undefined,
     outbox: new Outbox(restored.log.lastIndex),
   };

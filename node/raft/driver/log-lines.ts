@@ -62,6 +62,9 @@ export function logNotice(
     case 'transfer-aborted':
       log.warn('leadership transfer timed out', { id: notice.to });
       return;
+    case 'storage-stuck':
+      log.warn('disk takes no more writes, giving up leadership');
+      return;
     case 'configuration':
     case 'reads-confirmed':
     case 'reads-failed':

@@ -1,73 +1,143 @@
 /** Writes to the log one batch at a time: whatever came up during a sync goes into the next one together. */
 
+import type { Clock } from '../../../shared/env.ts';
 import type { Write } from '../core/outbox.ts';
+import { isDiskFull } from '../wal/disk.ts';
 import type { LogStorage } from '../wal/log-storage.ts';
 import type { WalItem } from '../wal/record.ts';
 
-interface Task {
-  readonly items: readonly WalItem[];
-  readonly done: () => void;
+export interface LogWriterOptions {
+  readonly storage: LogStorage;
+  readonly clock: Clock;
+  /** Gets the sequence of the newest write of each batch, once the batch is durable. */
+  readonly onPersisted: (sequence: number) => void;
+  /** The disk has become full, or has room again. Nothing is lost meanwhile: the batch is tried until it fits. */
+  readonly onDiskFull: (isFull: boolean) => void;
+  /** The log cannot be used any more. */
+  readonly onFailure: (error: Error) => void;
 }
 
-/** Invariant: at most one `append` of the storage is under way; tasks are done in the order they came. */
-export class LogWriter {
-  readonly #storage: LogStorage;
-  readonly #onPersisted: (sequence: number) => void;
-  readonly #onFailure: (error: Error) => void;
-  #queue: Task[] = [];
-  #running: Promise<void> | undefined;
-  #hasFailed = false;
+/** Between two tries on a full disk. */
+const FULL_RETRY_MS = 500;
 
-  /** `onPersisted` gets the sequence of the newest write of each batch, once the batch is durable. */
-  constructor(
-    storage: LogStorage,
-    onPersisted: (sequence: number) => void,
-    onFailure: (error: Error) => void,
-  ) {
-    this.#storage = storage;
-    this.#onPersisted = onPersisted;
-    this.#onFailure = onFailure;
+/**
+ * Invariant: at most one `append` of the storage is under way; items are written in the order they came. `#sequence`
+ * and `#waiting` belong to what is in `#items`.
+ */
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  #items: WalItem[] = [];
+  #sequence = 0;
+  #waiting: (() => void)[] = [];
+  #isRunning = false;
+  #isAppending = false;
+  #idle: (() => void)[] = [];
+  #hasFailed = false;
+  #isFull = false;
+  #isClosed = false;
+  /** When the oldest batch that is not yet durable was begun, and when that after it. */
+  #busySinceMs = 0;
+  #nextSinceMs = 0;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
   }
 
   write(write: Write): void {
-    const items: WalItem[] = [];
-    if (write.hardState !== undefined) items.push({ kind: 'hard-state', hardState: write.hardState });
-    if (write.entries.length > 0) items.push({ kind: 'entries', entries: write.entries });
-    if (write.commitIndex > 0) items.push({ kind: 'commit', index: write.commitIndex });
-    this.#enqueue({ items, done: () => this.#onPersisted(write.sequence) });
+    if (this.#hasFailed) return;
+    if (this.#items.length === 0) this.#nextSinceMs = this.#options.clock.monotonicMs();
+    if (write.hardState !== undefined) this.#items.push({ kind: 'hard-state', hardState: write.hardState });
+    if (write.entries.length > 0) this.#items.push({ kind: 'entries', entries: write.entries });
+    if (write.commitIndex > 0) this.#items.push({ kind: 'commit', index: write.commitIndex });
+    this.#sequence = write.sequence;
+    this.#start();
   }
 
   /** Resolves when the item, and all before it, is durable; never when the log failed. */
   writeItem(item: WalItem): Promise<void> {
-    return new Promise((done) => this.#enqueue({ items: [item], done }));
+    return new Promise((done) => {
+      if (this.#hasFailed) return;
+      if (this.#items.length === 0) this.#nextSinceMs = this.#options.clock.monotonicMs();
+      this.#items.push(item);
+      this.#waiting.push(done);
+      this.#start();
+    });
+  }
+
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** For how long something has been waiting to become durable; 0 when nothing is. */
+  behindMs(): number {
+    const isBehind = this.#isAppending || this.#items.length > 0;
+    return isBehind ? this.#options.clock.monotonicMs() - this.#busySinceMs : 0;
   }
 
   /** Resolves when nothing is left to write. */
-  async drain(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+  drain(): Promise<void> {
+    return this.#isRunning ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  #enqueue(task: Task): void {
-    if (this.#hasFailed) return;
-    this.#queue.push(task);
-    this.#running ??= this.#run();
+  /** As `drain`, but what does not fit on a full disk is given up. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.drain();
+  }
+
+  #start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#run();
   }
 
   async #run(): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
-        const batch = this.#queue;
-        this.#queue = [];
-        const items = batch.flatMap((task) => task.items);
-        await (items.length > 0 ? this.#storage.append(items) : undefined);
-        for (const task of batch) task.done();
+      while ((this.#items.length > 0 || this.#sequence > 0) && !this.#hasFailed) {
+        const items = this.#items;
+        const sequence = this.#sequence;
+        const waiting = this.#waiting;
+        this.#items = [];
+        this.#sequence = 0;
+        this.#waiting = [];
+        this.#busySinceMs = this.#nextSinceMs;
+        if (items.length > 0 && !(await this.#append(items))) break;
+        this.#busySinceMs = this.#nextSinceMs;
+        if (sequence > 0) this.#options.onPersisted(sequence);
+        for (const done of waiting) done();
       }
     } catch (error) {
       // After a failed write or sync nobody knows what is on the disk; trying again could lie.
       this.#hasFailed = true;
-      this.#onFailure(error instanceof Error ? error : new Error(String(error)));
+      this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
     } finally {
-      this.#running = undefined;
+      this.#isRunning = false;
+      for (const resolve of this.#idle.splice(0)) resolve();
     }
+  }
+
+  /** @returns whether the items are durable; otherwise this server is stopping and its disk is full */
+  async #append(items: readonly WalItem[]): Promise<boolean> {
+    for (;;) {
+      try {
+        this.#isAppending = true;
+        await this.#options.storage.append(items);
+        this.#isAppending = false;
+        this.#setFull(false);
+        return true;
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        this.#setFull(true);
+        if (this.#isClosed) return false;
+      }
+      await new Promise<void>((resolve) => this.#options.clock.setTimer(FULL_RETRY_MS, resolve));
+      if (this.#isClosed) return false;
+    }
+  }
+
+  #setFull(isFull: boolean): void {
+    if (this.#isFull === isFull) return;
+    this.#isFull = isFull;
+    this.#options.onDiskFull(isFull);
   }
 }

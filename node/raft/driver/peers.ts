@@ -2,7 +2,13 @@
 
 import type { Env } from '../../../shared/env.ts';
 import type { Logger } from '../../../shared/log.ts';
-import { decodeHello, decodeMessage, PROTOCOL_VERSION, type WireMessage } from '../transport/codec.ts';
+import {
+  decodeHello,
+  decodeMessage,
+  encodeMessages,
+  PROTOCOL_VERSION,
+  type WireMessage,
+} from '../transport/codec.ts';
 import { FrameReader } from '../transport/frame-reader.ts';
 import { PeerLink } from '../transport/peer-link.ts';
 import type { NodeId, PeerNetwork, PeerStream, RaftPeer } from '../types.ts';
@@ -43,6 +49,18 @@ export class Peers {
   /** Sends to a peer; lost without notice when it cannot be reached. */
   send(to: NodeId, messages: readonly WireMessage[]): void {
     this.#link(to)?.send(messages);
+  }
+
+  /** As `send`, to several; what is the same for all is encoded once. */
+  sendAll(batches: ReadonlyMap<NodeId, readonly WireMessage[]>): void {
+    let before: readonly WireMessage[] = [];
+    let bytes: Uint8Array | undefined;
+    for (const [to, messages] of batches) {
+      const isSame = bytes !== undefined && isSameBatch(messages, before);
+      bytes = isSame ? bytes : encodeMessages(messages);
+      before = messages;
+      if (bytes !== undefined) this.#link(to)?.sendEncoded(bytes);
+    }
   }
 
   isWritable(to: NodeId): boolean {
@@ -155,4 +173,9 @@ export class Peers {
     this.#options.log.warn('failed to decode incoming command', { from, error: text });
     stream.close();
   }
+}
+
+/** Whether these are the very same messages: the core gives peers that stand alike one message. */
+function isSameBatch(messages: readonly WireMessage[], others: readonly WireMessage[]): boolean {
+  return messages.length === others.length && messages.every((message, i) => message === others[i]);
 }

@@ -4,7 +4,7 @@ import type { Env } from '../../../shared/env.ts';
 import { createLogger, type LogRecord, silentLogger } from '../../../shared/log.ts';
 import { SeededRandom, SimulatedClock } from '../../../shared/simulated-env.ts';
 import { asNodeId } from '../core/entry.ts';
-import { createRaftNode, type RaftNodeOptions, raftTiming } from '../raft-node.ts';
+import { createRaftNode, type RaftNodeOptions, type RaftTiming } from '../raft-node.ts';
 import type { LogIndex, RaftEvent, RaftNode, RaftPeer } from '../types.ts';
 import { SimulatedDisk } from '../wal/simulated-disk.ts';
 import { type Applied, createRecorder, type Recorder } from './recorder.ts';
@@ -13,7 +13,6 @@ import { SimulatedNetwork } from './simulated-network.ts';
 export interface ClusterOptions {
   readonly seed: number;
   readonly size: number;
-  readonly timingMultiplier?: number;
   /** Servers without files. */
   readonly inMemory?: boolean;
   readonly maxDiskDelayMs?: number;
@@ -35,6 +34,9 @@ export interface Server {
   events: RaftEvent[];
   life: number;
 }
+
+/** Quick, and without anything that is put off: what follows from what is then seen best. */
+export const TEST_TIMING: RaftTiming = { heartbeatMs: 50, electionMs: 250, leaseMs: 200 };
 
 export const RAFT_DIRECTORY = 'data/raft';
 
@@ -110,7 +112,7 @@ export class Cluster {
       network: this.network.join(server.peer.address),
       env: this.#envOf(server),
       log: this.#logOf(server),
-      timing: raftTiming(this.#options.timingMultiplier ?? 1),
+      timing: TEST_TIMING,
       endOfTurn: (run) => {
         const { life } = server;
         this.clock.setTimer(0, () => {

@@ -67,6 +67,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   snapshot: (t, [id = '', index = '0']) => t.snapshot(t.actor(id), Number(index)),
   /** `installed n3`: the driver has the snapshot that the core asked for. */
   installed: (t, [id = '']) => t.installed(t.actor(id)),
+  /** `disk n1 stuck` or `disk n1 works` */
+  disk: (t, [id = '', what]) => t.step(id, { kind: 'storage', isStuck: what === 'stuck' }),
   unreachable: (t, [id = '', peer = '']) => t.step(id, { kind: 'unreachable', id: asNodeId(peer) }),
   'stream-closed': (t, [id = '', peer = '']) => t.step(id, { kind: 'stream-closed', id: asNodeId(peer) }),
   /** `ready n1`: takes what it wants done; messages are under way then. */
@@ -366,6 +368,10 @@ function formatMessage(message: Message): string {
       return `heartbeat-reply term=${message.term} round=${message.stamp.round}`;
     case 'timeout-now':
       return `timeout-now term=${message.term} round=${message.round}`;
+    case 'read-index':
+      return `read-index term=${message.term} batch=${message.batch}`;
+    case 'read-index-reply':
+      return `read-index-reply term=${message.term} batch=${message.batch} index=${message.index}`;
     case 'install-snapshot':
       return `install-snapshot term=${message.term} ${message.meta.index}/${message.meta.term}`;
   }
@@ -391,6 +397,8 @@ function formatNotice(notice: Notice): string {
       return `has the configuration of entry ${notice.index}`;
     case 'transfer-aborted':
       return `gives up the transfer to ${notice.to}`;
+    case 'storage-stuck':
+      return `cannot store and gives up the lead in term ${notice.term}`;
     case 'reads-confirmed':
       return `confirms reads ${notice.contexts} at ${notice.index}`;
     case 'reads-failed':

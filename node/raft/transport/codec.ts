@@ -4,7 +4,7 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { ByteReader, type ByteWriter, FormatError } from '../bytes.ts';
+import { ByteReader, ByteWriter, FormatError } from '../bytes.ts';
 import { decodePeers, encodePeers } from '../core/configuration.ts';
 import { asIndex, asNodeId, asTerm, type LogEntry, type SnapshotMeta } from '../core/entry.ts';
 import type { Message, Stamp } from '../core/messages.ts';
@@ -64,6 +64,8 @@ const KIND = {
   'timeout-now': 7,
   'snapshot-chunk': 8,
   'snapshot-chunk-reply': 9,
+  'read-index': 10,
+  'read-index-reply': 11,
 } as const;
 
 export function encodeHello(writer: ByteWriter, hello: Hello): void {
@@ -95,6 +97,22 @@ export function encodeMessage(writer: ByteWriter, message: WireMessage): void {
     encodeBody(writer, message);
   });
 }
+
+/** Several framed messages, for one write. */
+export function encodeMessages(messages: readonly WireMessage[]): Uint8Array {
+  const writer = new ByteWriter(messages.reduce((sum, message) => sum + roughBytes(message), 0));
+  for (const message of messages) encodeMessage(writer, message);
+  return writer.finish();
+}
+
+/** At least what the message takes, as a rule, so that the buffer need not grow. */
+function roughBytes(message: WireMessage): number {
+  if (message.kind === 'append')
+    return message.entries.reduce((sum, entry) => sum + entry.data.length + 13, SMALL_MESSAGE_BYTES);
+  return message.kind === 'snapshot-chunk' ? message.bytes.length + 1024 : SMALL_MESSAGE_BYTES;
+}
+
+const SMALL_MESSAGE_BYTES = 80;
 
 /** @throws FormatError */
 export function decodeMessage(payload: Uint8Array): WireMessage {
@@ -158,6 +176,13 @@ function encodeBody(writer: ByteWriter, message: WireMessage): void {
     case 'timeout-now':
       writer.number(message.round);
       return;
+    case 'read-index':
+      writer.number(message.batch);
+      return;
+    case 'read-index-reply':
+      writer.number(message.batch);
+      writer.number(message.index);
+      return;
     case 'snapshot-chunk':
       encodeChunk(writer, message);
       return;
@@ -216,6 +241,10 @@ function decodeBody(reader: ByteReader, kind: number, term: Term): WireMessage {
       return { kind: 'heartbeat-reply', term, stamp: decodeStamp(reader) };
     case KIND['timeout-now']:
       return { kind: 'timeout-now', term, round: reader.integer() };
+    case KIND['read-index']:
+      return { kind: 'read-index', term, batch: reader.integer() };
+    case KIND['read-index-reply']:
+      return { kind: 'read-index-reply', term, batch: reader.integer(), index: asIndex(reader.integer()) };
     case KIND['snapshot-chunk']:
       return decodeChunk(reader, term);
     case KIND['snapshot-chunk-reply']:

@@ -3,7 +3,7 @@
 import type { Env, Timer } from '../../../shared/env.ts';
 import { ByteWriter } from '../bytes.ts';
 import type { PeerNetwork, PeerStream, RaftPeer } from '../types.ts';
-import { encodeHello, encodeMessage, type Hello, type WireMessage } from './codec.ts';
+import { encodeHello, encodeMessages, type Hello, type WireMessage } from './codec.ts';
 
 export interface PeerLinkOptions {
   readonly network: PeerNetwork;
@@ -19,8 +19,11 @@ export interface PeerLinkOptions {
 
 const FIRST_RETRY_MS = 20;
 const LAST_RETRY_MS = 500;
-/** What waits for a stream that is not ready to take more; beyond that messages are dropped, which Raft repairs. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/**
+ * What waits for a stream that is not ready to take more; beyond that messages are dropped, which Raft repairs. Twice
+ * what the core has in flight to a peer (see driver/options.ts), so that only a flood of something else gets there.
+ */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 /**
  * Invariant: at most one of `#stream`, a dial under way and `#retry` exists. `#waiting` holds whole frames, in order,
@@ -50,17 +53,20 @@ export class PeerLink {
 
   /** Sends the messages in one write. */
   send(messages: readonly WireMessage[]): void {
+    this.sendEncoded(encodeMessages(messages));
+  }
+
+  /** Sends whole frames; the bytes must not change any more. */
+  sendEncoded(bytes: Uint8Array): void {
     if (this.#isClosed) return;
-    const writer = new ByteWriter(512);
-    for (const message of messages) encodeMessage(writer, message);
     this.#giveUpSilentStream();
     if (this.#stream !== undefined && !this.#isPaused) {
-      this.#write(this.#stream, writer.finish());
+      this.#write(this.#stream, bytes);
       return;
     }
     // Soon after a failure messages are dropped: by the time of the next try they would be old.
     if (this.#retry !== undefined) return;
-    this.#keep(writer.finish());
+    this.#keep(bytes);
     if (this.#stream === undefined) this.#dial();
   }
 

@@ -4,6 +4,8 @@
 export interface AppendFile {
   /** Adds the bytes at the end. Not durable before `sync`. */
   append(bytes: Uint8Array): Promise<void>;
+  /** As `append` and then `sync`, where the system can in one step. */
+  appendDurably(bytes: Uint8Array): Promise<void>;
   /** Makes all that was appended durable. After a failure nothing may be assumed of the file. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -21,7 +23,7 @@ export interface Disk {
   readAt(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** Creates the file empty, replacing what was there. Its name is durable after `syncDirectory`. */
   create(path: string, mode?: number): Promise<AppendFile>;
-  /** Opens an existing file to append to it. */
+  /** Opens an existing file to append to it, most often durably. */
   open(path: string): Promise<AppendFile>;
   /** Cuts the file to `size` bytes and makes that durable. */
   truncate(path: string, size: number): Promise<void>;
@@ -41,4 +43,10 @@ export async function writeFile(disk: Disk, path: string, bytes: Uint8Array, mod
   } finally {
     await file.close();
   }
+}
+
+/** The disk, or the share of it that this program may use, is full. Nothing else is wrong with the file. */
+export function isDiskFull(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }

@@ -21,7 +21,10 @@ export interface StoredLog {
 export interface LogStorage {
   /** Reads everything. Called once, before anything else. Rejects when the log is damaged. */
   load(): Promise<StoredLog>;
-  /** Resolves when the items are durable. Calls must not overlap. After a rejection the log must not be used. */
+  /**
+   * Resolves when the items are durable. Calls must not overlap. After a rejection the log must not be used, unless
+   * it was with `isDiskFull`: then nothing was appended, and the same may be tried again.
+   */
   append(items: readonly WalItem[]): Promise<void>;
   /** Entries up to `index` are no longer needed. */
   compact(index: LogIndex): Promise<void>;

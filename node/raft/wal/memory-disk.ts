@@ -8,6 +8,9 @@ export function createMemoryDisk(): Disk {
     append: async (bytes) => {
       chunks.push(new Uint8Array(bytes));
     },
+    appendDurably: async (bytes) => {
+      chunks.push(new Uint8Array(bytes));
+    },
     sync: async () => {},
     close: async () => {},
   });

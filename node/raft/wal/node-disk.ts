@@ -1,9 +1,14 @@
 /** The real disk, on node:fs. All calls run off the main thread. */
 
+import { constants, fdatasync, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import type { AppendFile, Disk } from './disk.ts';
 
 const DEFAULT_MODE = 0o600;
+
+/** Linux makes each write durable by itself when a file is opened like this: one call a batch instead of two. */
+const SYNC_FLAG = process.platform === 'linux' ? constants.O_DSYNC : 0;
+const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
 
 export function createNodeDisk(): Disk {
   return {
@@ -38,10 +43,13 @@ export function createNodeDisk(): Disk {
       return buffer.subarray(0, filled);
     },
     async create(path, mode = DEFAULT_MODE) {
-      return appendFile(await open(path, 'w', mode));
+      return appendFile(await open(path, CREATE_FLAGS, mode), false);
     },
     async open(path) {
-      return appendFile(await open(path, 'a'));
+      return appendFile(
+        await open(path, constants.O_WRONLY | constants.O_APPEND | SYNC_FLAG),
+        SYNC_FLAG !== 0,
+      );
     },
     async truncate(path, size) {
       await using handle = await open(path, 'r+');
@@ -59,16 +67,27 @@ export function createNodeDisk(): Disk {
   };
 }
 
-function appendFile(handle: FileHandle): AppendFile {
+/** Callbacks rather than promises: the log calls this for every batch. */
+function appendFile(handle: FileHandle, isSynchronous: boolean): AppendFile {
+  const append = (bytes: Uint8Array) =>
+    new Promise<void>((resolve, reject) => {
+      const writeFrom = (offset: number) => {
+        write(handle.fd, bytes, offset, bytes.length - offset, null, (error, written) => {
+          if (error !== null) reject(error);
+          else if (offset + written < bytes.length) writeFrom(offset + written);
+          else resolve();
+        });
+      };
+      writeFrom(0);
+    });
+  const sync = () =>
+    new Promise<void>((resolve, reject) => {
+      fdatasync(handle.fd, (error) => (error === null ? resolve() : reject(error)));
+    });
   return {
-    async append(bytes) {
-      let written = 0;
-      while (written < bytes.length) {
-        const result = await handle.write(bytes, written, bytes.length - written);
-        written += result.bytesWritten;
-      }
-    },
-    sync: () => handle.datasync(),
+    append,
+    appendDurably: isSynchronous ? append : (bytes) => append(bytes).then(sync),
+    sync,
     close: () => handle.close(),
   };
 }

@@ -37,6 +37,8 @@ export class SimulatedDisk {
   /** How many syncs succeed before one fails; undefined: all do. */
   #syncsUntilFailure: number | undefined;
   #limitBytes: number | undefined;
+  #isStuck = false;
+  readonly #stuck: (() => void)[] = [];
 
   constructor(options: SimulatedDiskOptions) {
     this.#options = options;
@@ -50,6 +52,21 @@ export class SimulatedDisk {
   /** Leaves room for so many more bytes; a crash ends the fault. */
   fillUpAfter(bytes: number): void {
     this.#limitBytes = this.#used() + bytes;
+  }
+
+  /** There is room again. */
+  freeSpace(): void {
+    this.#limitBytes = undefined;
+  }
+
+  /** Syncs do not return, until `unstick` or a crash. */
+  stick(): void {
+    this.#isStuck = true;
+  }
+
+  unstick(): void {
+    this.#isStuck = false;
+    for (const resume of this.#stuck.splice(0)) resume();
   }
 
   /** Contents as readers see them, for assertions and for damaging them. */
@@ -73,6 +90,8 @@ export class SimulatedDisk {
     this.#epoch++;
     this.#syncsUntilFailure = undefined;
     this.#limitBytes = undefined;
+    this.#isStuck = false;
+    this.#stuck.length = 0;
     // Directories are journaled: what survives of their changes is a prefix.
     const kept = randomInt(random, this.#changes.length + 1);
     for (const change of this.#changes.slice(0, kept)) change(this.#durableNames);
@@ -86,7 +105,7 @@ export class SimulatedDisk {
 
   connect(): Disk {
     const epoch = this.#epoch;
-    const call = <T>(action: () => T): Promise<T> => this.#call(epoch, action);
+    const call = <T>(action: () => T | Promise<T>): Promise<T> => this.#call(epoch, action);
     return {
       list: (directory) => call(() => this.#list(directory)),
       makeDirectory: () => call(() => {}),
@@ -107,7 +126,7 @@ export class SimulatedDisk {
     };
   }
 
-  #call<T>(epoch: number, action: () => T): Promise<T> {
+  #call<T>(epoch: number, action: () => T | Promise<T>): Promise<T> {
     const { clock, random, maxDelayMs = 0 } = this.#options;
     return new Promise((resolve, reject) => {
       const finish = () => {
@@ -143,22 +162,33 @@ export class SimulatedDisk {
   }
 
   #appendFile(path: string, file: SimulatedFile, epoch: number): AppendFile {
-    return {
-      append: (bytes) => {
-        // The bytes may reach the platter from now on, whether or not the call is seen to return.
-        if (epoch === this.#epoch) {
-          if (this.#used() + bytes.length > (this.#limitBytes ?? Number.POSITIVE_INFINITY))
-            return Promise.reject(new Error(`ENOSPC: no space left on device, write '${path}'`));
-          file.current = joined(file.current, bytes);
-        }
-        return this.#call(epoch, () => {});
-      },
-      sync: () => {
-        const synced = file.current;
-        return this.#call(epoch, () => {
-          this.#countSync(path);
+    const append = (bytes: Uint8Array) => {
+      // The bytes may reach the platter from now on, whether or not the call is seen to return.
+      if (epoch === this.#epoch) {
+        const room = (this.#limitBytes ?? Number.POSITIVE_INFINITY) - this.#used();
+        // As on a real disk, what still fits is written before the call fails.
+        file.current = joined(file.current, bytes.subarray(0, Math.max(0, Math.min(bytes.length, room))));
+        if (bytes.length > room) return this.#call(epoch, () => Promise.reject(diskFull(path)));
+      }
+      return this.#call(epoch, () => {});
+    };
+    const sync = () => {
+      const synced = file.current;
+      return this.#call(epoch, () => {
+        this.#countSync(path);
+        const reachPlatter = () => {
           if (synced.length > file.durable.length) file.durable = synced;
-        });
+        };
+        if (!this.#isStuck) return reachPlatter();
+        return new Promise<void>((resolve) => this.#stuck.push(resolve)).then(reachPlatter);
+      });
+    };
+    return {
+      append,
+      sync,
+      appendDurably: async (bytes) => {
+        await append(bytes);
+        await sync();
       },
       close: () => this.#call(epoch, () => {}),
     };
@@ -186,6 +216,10 @@ export class SimulatedDisk {
     for (const file of this.#names.values()) bytes += file.current.length;
     return bytes;
   }
+}
+
+function diskFull(path: string): Error {
+  return Object.assign(new Error(`ENOSPC: no space left on device, write '${path}'`), { code: 'ENOSPC' });
 }
 
 /** What was synced, then a random part of what was appended since, with a sector of it perhaps never written. */

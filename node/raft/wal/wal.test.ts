@@ -202,11 +202,32 @@ describe('failures', () => {
     await expect(wal.append([vote(3)])).rejects.toThrow('EIO');
   });
 
-  it('may be a full disk', async () => {
+  it('of a full disk leave the log as it was, so that the same can be tried again', async () => {
     const disk = newDisk();
     const { wal } = await load(disk);
+    await wal.append([vote(1, 'a')]);
     disk.fillUpAfter(100);
-    await expect(wal.append([entries(entry(1, 1, 'x'.repeat(200)))])).rejects.toThrow('ENOSPC');
+    const items = [vote(2, 'b'), entries(entry(1, 1, 'x'.repeat(200)))];
+    await expect(wal.append(items)).rejects.toThrow('ENOSPC');
+    await expect(wal.append(items)).rejects.toThrow('ENOSPC');
+    expect((await load(disk)).stored.hardState).toEqual({ term: 1, vote: 'a' });
+    disk.freeSpace();
+    await wal.append(items);
+    const { stored, terms } = await load(disk);
+    expect([stored.hardState, terms]).toEqual([{ term: 2, vote: 'b' }, ['1/1']]);
+  });
+
+  it('of a full disk where a new segment would begin leave no trace of it', async () => {
+    const disk = newDisk();
+    const { wal } = await load(disk, 60);
+    await wal.append([vote(1, 'a'), entries(entry(1, 1, 'x'.repeat(60)))]);
+    const before = disk.paths();
+    disk.fillUpAfter(10);
+    await expect(wal.append([entries(entry(2, 1))])).rejects.toThrow('ENOSPC');
+    expect(disk.paths()).toEqual(before);
+    disk.freeSpace();
+    await wal.append([entries(entry(2, 1))]);
+    expect((await load(disk, 60)).terms).toEqual(['1/1', '2/1']);
   });
 
   it('lose nothing that was synced, over many crashes', async () => {

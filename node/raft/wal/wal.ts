@@ -2,7 +2,7 @@
 
 import { asIndex, type HardState, ZERO_INDEX } from '../core/entry.ts';
 import type { LogIndex } from '../types.ts';
-import type { AppendFile, Disk } from './disk.ts';
+import { type AppendFile, type Disk, isDiskFull, writeFile } from './disk.ts';
 import type { LogStorage, StoredLog } from './log-storage.ts';
 import {
   checkSegmentHeader,
@@ -92,6 +92,8 @@ export class Wal implements LogStorage {
     try {
       await this.#append(items);
     } catch (error) {
+      // A full disk is no damage: what was written in part is cut off, and the log stays as it was.
+      if (isDiskFull(error) && (await this.#undo())) throw error;
       this.#failure = error instanceof Error ? error : new Error(String(error));
       throw this.#failure;
     }
@@ -177,21 +179,33 @@ export class Wal implements LogStorage {
   }
 
   async #append(items: readonly WalItem[]): Promise<void> {
-    const isNew = this.#file === undefined || this.#size >= this.#segmentBytes;
-    if (isNew) await this.#startSegment();
+    if (this.#file === undefined || this.#size >= this.#segmentBytes) await this.#startSegment();
+    const isFirst = this.#size === SEGMENT_HEADER_BYTES;
     const opening: WalItem[] =
-      isNew && this.#hardState !== undefined ? [{ kind: 'hard-state', hardState: this.#hardState }] : [];
-    const frame = encodeFrame([...opening, ...items]);
+      isFirst && this.#hardState !== undefined ? [{ kind: 'hard-state', hardState: this.#hardState }] : [];
+    const frame = encodeFrame(opening.length === 0 ? items : [...opening, ...items]);
     const segment = this.#segments[this.#segments.length - 1];
     const file = this.#file;
     if (segment === undefined || file === undefined) throw new Error('raft log is not open');
+    await file.appendDurably(frame);
+    this.#size += frame.length;
     for (const item of items) {
       if (item.kind === 'hard-state') this.#hardState = item.hardState;
       segment.maxIndex = asIndex(Math.max(segment.maxIndex, highestIndex(item)));
     }
-    this.#size += frame.length;
-    await file.append(frame);
-    await file.sync();
+  }
+
+  /** Cuts what a failed append may have left behind the last frame. @returns whether that succeeded */
+  async #undo(): Promise<boolean> {
+    const segment = this.#segments[this.#segments.length - 1];
+    if (segment === undefined || this.#file === undefined) return true;
+    try {
+      await this.#disk.truncate(segment.path, this.#size);
+      return true;
+    } catch {
+      // The caller reports the full disk, which is the reason.
+      return false;
+    }
   }
 
   /** The header is durable before the first frame is written, so that only an empty segment can be torn there. */
@@ -199,15 +213,18 @@ export class Wal implements LogStorage {
     const sequence = (this.#segments[this.#segments.length - 1]?.sequence ?? 0) + 1;
     const name = `log-${sequence.toString(16).padStart(16, '0')}.wal`;
     const path = `${this.#directory}/${name}`;
+    try {
+      await writeFile(this.#disk, path, encodeSegmentHeader(sequence));
+      await this.#disk.syncDirectory(this.#directory);
+    } catch (error) {
+      if (isDiskFull(error)) await this.#disk.remove(path);
+      throw error;
+    }
     const before = this.#file;
-    const file = await this.#disk.create(path);
-    this.#file = file;
-    await before?.close();
-    await file.append(encodeSegmentHeader(sequence));
-    await file.sync();
-    await this.#disk.syncDirectory(this.#directory);
+    this.#file = await this.#disk.open(path);
     this.#segments.push({ sequence, path, maxIndex: ZERO_INDEX });
     this.#size = SEGMENT_HEADER_BYTES;
+    await before?.close();
   }
 }
 

@@ -79,7 +79,7 @@ export class FakeRaft implements RaftNode {
       lastLogIndex: this.lastLogIndex as LogIndex,
       lastLogTerm: 1 as Term,
       commitIndex: 0 as LogIndex,
-      appliedIndex: 0 as LogIndex,
+      appliedIndex: 1 as LogIndex,
       lastSnapshotIndex: 0 as LogIndex,
       lastSnapshotTerm: 0 as Term,
       fsmPending: 0,
