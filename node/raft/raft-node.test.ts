@@ -132,6 +132,16 @@ describe('three servers', () => {
     expect(follower.status().lastContactMs).toBeLessThan(100);
   });
 
+  it('let followers serve reads that see all that was committed before, whoever asked', async () => {
+    const three = await cluster();
+    const { node } = await three.elected();
+    for (let i = 0; i < 10; i++) {
+      const { index } = await three.propose(node, `c${i}`);
+      const reads = three.servers.map((each) => (each.node as RaftNode).readBarrier());
+      for (const read of await three.settled(Promise.all(reads))) expect(read).toBeGreaterThanOrEqual(index);
+    }
+  });
+
   it('replace a dead leader within twice the election time', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const three = await cluster({ seed });

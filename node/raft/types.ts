@@ -111,8 +111,9 @@ export interface RaftNode {
   /** Appends a command; resolves with what `StateMachine.apply` returned here once it is committed and applied. */
   propose(data: Uint8Array): Promise<{ readonly index: LogIndex; readonly result: unknown }>;
   /**
-   * Confirms by a quorum round, shared by all who ask in the meantime, that this server still leads.
-   * @returns the applied index, at least the commit index at the time of the call
+   * Confirms by a quorum round, shared by all who ask in the meantime, that this server still leads; one that does not
+   * lead has its leader do so, with one message for all who ask in a turn.
+   * @returns the applied index here, at least the leader's commit index at the time of the call
    */
   readBarrier(): Promise<LogIndex>;
   /** True while the leader lease holds: no other leader can exist within the stated clock error. */

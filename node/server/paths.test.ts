@@ -83,8 +83,9 @@ beforeEach(() => {
   reads = new ReadPath({ ...shared, engine, handlers: new Map([['Test.Read', READ]]), liveReads: new Map() });
 });
 
-function become(role: 'leader' | 'follower'): void {
-  const leader = role === 'leader' ? { id: 'n1' as NodeId, address: '127.0.0.1:1' } : undefined;
+/** A follower knows a leader only when `leaderAddress` is given. */
+function become(role: 'leader' | 'follower', leaderAddress = role === 'leader' ? '127.0.0.1:1' : ''): void {
+  const leader = leaderAddress === '' ? undefined : { id: 'n1' as NodeId, address: leaderAddress };
   leadership.update({ kind: 'leadership', role, term: 1 as Term, leader });
 }
 
@@ -177,6 +178,15 @@ describe('reads', () => {
     await reads.answer({ ...READ_CALL, consistency: 'consistent' });
     raft.lease = false;
     await reads.answer(READ_CALL);
+    expect(raft.calls).toEqual(['barrier', 'barrier']);
+  });
+
+  test('consistent ones at a follower are answered there once the leader has confirmed them', async () => {
+    become('follower', 'h1:8300');
+    raft.failures.push(notLeader());
+    const read = reads.answer({ ...READ_CALL, consistency: 'consistent' });
+    await env.clock.advanceAsync(2000);
+    expect((await read).reply.meta).toEqual({ index: 7, knownLeader: true, lastContactMs: 0 });
     expect(raft.calls).toEqual(['barrier', 'barrier']);
   });
 

@@ -115,6 +115,23 @@ export class ReadPath {
     return replyOf(call, answer, leaderMeta(answer.index));
   }
 
+  /**
+   * Whether this follower can answer as the leader would: the leader only confirms, once for all reads of a turn, up
+   * to where this server must have applied. A read that waits for a change is the leader's, which ends it when it
+   * loses the lead.
+   */
+  #isConfirmable(call: ReadCall): boolean {
+    const { handlers, leadership, liveReads } = this.#o;
+    const isPlain = call.consistency === 'consistent' && call.minIndex === 0;
+    return isPlain && leadership.leaderAddress !== '' && handlers.has(call.name) && !liveReads.has(call.name);
+  }
+
+  async #afterReadIndex(call: ReadCall): Promise<ReadRpcReply> {
+    await this.#barrier();
+    const answer = await this.#evaluate(call, 0, false);
+    return replyOf(call, answer, leaderMeta(answer.index));
+  }
+
   async #barrier(): Promise<void> {
     const { env, metrics, raft } = this.#o;
     const startMs = env.clock.monotonicMs();
@@ -140,6 +157,7 @@ export class ReadPath {
       const waitMs = Math.max(0, endMs - env.clock.monotonicMs());
       try {
         if (leadership.isLeader) return await this.#asLeader(call, waitMs);
+        if (this.#isConfirmable(call)) return await this.#afterReadIndex(call);
         return await this.#forward(leadership.leaderAddress, call, waitMs, true);
       } catch (thrown) {
         if (call.signal?.aborted) throw call.signal.reason;

@@ -127,6 +127,9 @@ export class Requests {
     this.#changes = [];
     for (const waiting of this.#transfers) waiting.resolve();
     this.#transfers = [];
+    // Confirmed, but what they must see may now be long in coming; asking the next leader is not.
+    for (const { waiter } of this.#confirmedReads) waiter.reject(notLeader());
+    this.#confirmedReads = [];
   }
 
   /** Nothing is resolved any more. What was appended has an outcome that is not known here. */

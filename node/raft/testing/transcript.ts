@@ -11,6 +11,7 @@ import { type Input, RaftCore } from '../core/core.ts';
 import { asIndex, asNodeId, asTerm, type LogEntry, NO_BYTES, type SnapshotMeta } from '../core/entry.ts';
 import { RaftLog } from '../core/log.ts';
 import type { Envelope, Message } from '../core/messages.ts';
+import type { CoreTiming } from '../core/options.ts';
 import type { Notice, Write } from '../core/outbox.ts';
 import type { NodeId, RaftPeer } from '../types.ts';
 
@@ -29,10 +30,15 @@ interface Sent extends Envelope {
 
 type Command = (transcript: Transcript, args: readonly string[]) => void;
 
-const TIMING = { heartbeatMs: 10, electionMs: 100, leaseMs: 80 };
+const TIMING: CoreTiming = { heartbeatMs: 10, electionMs: 100, leaseMs: 80 };
 const MAX_STABILIZE_ROUNDS = 100;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  /** `timing voteHoldMs=60 leaseMs=50 commitNoticeMs=5`: for the clusters made after it. */
+  timing: (t, fields) => {
+    const changed = [...parseFields(fields)].map(([name, value]) => [name, Number(value)]);
+    t.timing = { ...TIMING, ...Object.fromEntries(changed) };
+  },
   /** `cluster n1 n2 n3 n4?`: servers bootstrapped with these; `?` marks a learner. */
   cluster: (t, args) => t.cluster(args),
   /** `server n4`: one more, without any state. */
@@ -126,6 +132,7 @@ function runBlock(transcript: Transcript, block: string): string {
 
 class Transcript {
   nowMs = 0;
+  timing = TIMING;
   readonly isCut = new Set<NodeId>();
   readonly #actors = new Map<NodeId, Actor>();
   #underWay: Sent[] = [];
@@ -306,7 +313,7 @@ class Transcript {
       maxUncommittedBytes: 200,
     };
     const core = new RaftCore(
-      { id, timing: TIMING, limits, random: () => random.value },
+      { id, timing: this.timing, limits, random: () => random.value },
       {
         hardState: { term: asTerm(state.term), vote: state.vote },
         log,
