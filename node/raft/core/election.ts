@@ -12,13 +12,13 @@ import {
   becomePreCandidate,
   restartElectionTimer,
 } from './roles.ts';
-import { type CoreState, isSoleVoter, isVoter, send } from './state.ts';
+import { type CoreState, isSoleVoter, mayCampaign, send } from './state.ts';
 
 /** The election timer fired, or `isForced`: the leader hands over. */
 export function campaign(state: CoreState, isForced: boolean): void {
   // The log is about to be replaced: what it says about membership and about who is up to date is void.
   // What this server cannot store it must not promise, and its own vote is a promise.
-  if (state.installing !== undefined || state.storage.isStuck || !isVoter(state)) {
+  if (state.installing !== undefined || state.storage.isStuck || !mayCampaign(state)) {
     refuseToCampaign(state);
     return;
   }
@@ -29,7 +29,7 @@ export function campaign(state: CoreState, isForced: boolean): void {
 function refuseToCampaign(state: CoreState): void {
   const hadLeader = state.leader !== undefined;
   const { peers } = state.configurations.current;
-  if (state.installing === undefined && !isVoter(state) && !state.hasSaidIdle) {
+  if (state.installing === undefined && !mayCampaign(state) && !state.hasSaidIdle) {
     state.hasSaidIdle = true;
     state.outbox.notice({ kind: peers.length === 0 ? 'no-known-peers' : 'not-a-voter' });
   }

@@ -136,6 +136,17 @@ export function isVoter(state: CoreState): boolean {
   return isVoterIn(state.configurations.current.peers, state.options.id);
 }
 
+/**
+ * Whether this server may ask for votes. One that is about to be removed may, as long as it does not know that the
+ * removal is committed: it can be the only one whose log is long enough to bring that about (thesis, §4.2.2).
+ */
+export function mayCampaign(state: CoreState): boolean {
+  if (isVoter(state)) return true;
+  const { current } = state.configurations;
+  const isSettled = current.index <= state.commitIndex;
+  return !isSettled && isVoterIn(state.configurations.at(state.commitIndex).peers, state.options.id);
+}
+
 /** Whether this server is the only voter, and so needs nobody's leave. */
 export function isSoleVoter(state: CoreState): boolean {
   const voters = state.configurations.current.peers.filter((peer) => peer.isVoter);
