@@ -13,8 +13,10 @@ export interface SnapshotReceiverOptions {
 }
 
 interface Incoming {
-  readonly from: NodeId;
-  readonly transfer: number;
+  /** Who sends it now, and under which number; a transfer that broke off is taken up by another. */
+  from: NodeId;
+  transfer: number;
+  readonly identity: string;
   readonly sink: Promise<SnapshotSink>;
   /** End of what was taken, whether written yet or not. */
   taken: number;
@@ -26,7 +28,10 @@ interface Incoming {
 /** A sender keeps fewer chunks under way; more means that it does not keep to the window. */
 const MAX_QUEUED_CHUNKS = 8;
 
-/** Invariant: one snapshot is received at a time; a new transfer ends the one before. */
+/**
+ * Invariant: one snapshot is received at a time; one of another snapshot ends the one before. What has arrived is kept
+ * when its transfer breaks off, so that the next one, be it from another leader with the same bytes, goes on there.
+ */
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   #incoming: Incoming | undefined;
@@ -38,9 +43,10 @@ export class SnapshotReceiver {
 
   chunk(from: NodeId, chunk: SnapshotChunk): void {
     const current = this.#incoming;
-    const isSame = current !== undefined && current.from === from && current.transfer === chunk.transfer;
-    if (isSame) {
-      this.#take(current, chunk);
+    const identity = identityOf(chunk);
+    if (current?.identity === identity) {
+      if (isOffer(chunk)) this.#takeUp(current, from, chunk);
+      else if (current.from === from && current.transfer === chunk.transfer) this.#take(current, chunk);
       return;
     }
     if (chunk.offset !== 0) return;
@@ -48,6 +54,7 @@ export class SnapshotReceiver {
     const incoming: Incoming = {
       from,
       transfer: chunk.transfer,
+      identity,
       sink: this.#work.then(() => this.#options.store.create(chunk.meta)),
       taken: 0,
       written: 0,
@@ -58,7 +65,15 @@ export class SnapshotReceiver {
       // Reported where the first chunk is written.
     });
     this.#incoming = incoming;
-    this.#take(incoming, chunk);
+    if (isOffer(chunk)) this.#takeUp(incoming, from, chunk);
+    else this.#take(incoming, chunk);
+  }
+
+  /** From now on this transfer brings it, from where the one before has got. */
+  #takeUp(incoming: Incoming, from: NodeId, chunk: SnapshotChunk): void {
+    incoming.from = from;
+    incoming.transfer = chunk.transfer;
+    this.#options.reply(from, chunk.transfer, incoming.isDone ? chunk.size + 1 : incoming.written);
   }
 
   /** Drops what has arrived so far. */
@@ -119,4 +134,13 @@ export class SnapshotReceiver {
     this.#options.reply(incoming.from, incoming.transfer, chunk.size + 1);
     this.#options.onReceived(incoming.from, chunk, snapshot);
   }
+}
+
+function isOffer(chunk: SnapshotChunk): boolean {
+  return chunk.offset === 0 && chunk.bytes.length === 0 && chunk.size > 0;
+}
+
+/** Two snapshots of which this is the same hold the same bytes. */
+function identityOf({ meta, size, checksum }: SnapshotChunk): string {
+  return `${meta.term}-${meta.index}-${size}-${checksum}`;
 }

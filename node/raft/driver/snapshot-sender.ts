@@ -1,4 +1,7 @@
-/** Streams a snapshot to a peer in chunks, never more than a window ahead of what the peer has written. */
+/**
+ * Streams a snapshot to a peer in chunks, never more than a window ahead of what the peer has written. It begins with
+ * an empty chunk, an offer: the peer answers how much it has of this very snapshot from a transfer that broke off.
+ */
 
 import type { Env, Timer } from '../../../shared/env.ts';
 import type { StoredSnapshot } from '../snapshots/snapshot-store.ts';
@@ -15,6 +18,8 @@ export interface SnapshotSenderOptions {
   readonly send: (chunk: SnapshotChunk) => void;
   /** Without news for so long, what is not acknowledged is sent again. */
   readonly retryMs: number;
+  /** The snapshot is not read any more; called exactly once, also after `cancel`. */
+  readonly onRelease: () => void;
   readonly onEnd: (ok: boolean) => void;
 }
 
@@ -22,7 +27,10 @@ const CHUNK_BYTES = 256 * 1024;
 const WINDOW_CHUNKS = 4;
 const MAX_RETRIES = 20;
 
-/** Invariant: `#acknowledged ≤ #next ≤ #acknowledged + window`; `onEnd` is called at most once. */
+/**
+ * Invariant: `#acknowledged ≤ #next ≤ #acknowledged + window`; nothing but the offer is sent before it was answered;
+ * `onEnd` is called at most once.
+ */
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
   #acknowledged = 0;
@@ -31,7 +39,7 @@ export class SnapshotSender {
   #isOver = false;
   #retries = 0;
   #timer: Timer | undefined;
-  #hasSentFirst = false;
+  #isOfferAnswered = false;
 
   constructor(options: SnapshotSenderOptions) {
     this.#options = options;
@@ -43,13 +51,15 @@ export class SnapshotSender {
 
   start(): void {
     this.#armTimer();
-    void this.#pump();
+    this.#offer();
   }
 
   /** Ends without a word, because leadership or the peer's link was lost. */
   cancel(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
+    this.#options.onRelease();
   }
 
   acknowledged(reply: SnapshotChunkReply): void {
@@ -58,6 +68,7 @@ export class SnapshotSender {
       this.#end(false);
       return;
     }
+    this.#isOfferAnswered = true;
     if (reply.offset > this.#acknowledged) {
       this.#acknowledged = Math.min(reply.offset, this.#options.snapshot.size);
       this.#next = Math.max(this.#next, this.#acknowledged);
@@ -75,7 +86,8 @@ export class SnapshotSender {
     try {
       while (
         !this.#isOver &&
-        this.#hasMore() &&
+        this.#isOfferAnswered &&
+        this.#next < snapshot.size &&
         this.#next < this.#acknowledged + WINDOW_CHUNKS * CHUNK_BYTES
       )
         await this.#sendChunk(Math.min(CHUNK_BYTES, snapshot.size - this.#next));
@@ -87,18 +99,21 @@ export class SnapshotSender {
     }
   }
 
-  #hasMore(): boolean {
-    return this.#next < this.#options.snapshot.size || !this.#hasSentFirst;
-  }
-
   async #sendChunk(length: number): Promise<void> {
-    const { snapshot, term, transfer } = this.#options;
     const offset = this.#next;
-    const bytes = length === 0 ? new Uint8Array(0) : await this.#options.readAt(offset, length);
+    const bytes = await this.#options.readAt(offset, length);
     if (this.#isOver || this.#next !== offset) return;
     if (bytes.length !== length) throw new Error('snapshot is shorter than its description');
     this.#next += length;
-    this.#hasSentFirst = true;
+    this.#send(offset, bytes);
+  }
+
+  #offer(): void {
+    this.#send(0, new Uint8Array(0));
+  }
+
+  #send(offset: number, bytes: Uint8Array): void {
+    const { snapshot, term, transfer } = this.#options;
     this.#options.send({
       kind: 'snapshot-chunk',
       term,
@@ -121,9 +136,10 @@ export class SnapshotSender {
         return;
       }
       this.#next = this.#acknowledged;
-      this.#hasSentFirst = this.#next > 0 && this.#next < this.#options.snapshot.size;
       this.#armTimer();
-      void this.#pump();
+      // The answer to the last chunk may be what was lost: an offer is answered again, whatever the peer has.
+      if (!this.#isOfferAnswered || this.#next === this.#options.snapshot.size) this.#offer();
+      else void this.#pump();
     });
   }
 

@@ -3,7 +3,7 @@
 import type { Timer } from '../../../shared/env.ts';
 import { refused } from '../../../shared/errors.ts';
 import type { Input, RaftCore } from '../core/core.ts';
-import type { SnapshotMeta } from '../core/entry.ts';
+import { asIndex, type SnapshotMeta } from '../core/entry.ts';
 import type { SnapshotStore, StoredSnapshot } from '../snapshots/snapshot-store.ts';
 import type { SnapshotChunk, SnapshotChunkReply, WireMessage } from '../transport/codec.ts';
 import type { LogIndex, NodeId, Term } from '../types.ts';
@@ -31,6 +31,12 @@ export interface SnapshotWorkContext {
 /** Bytes of log that stay behind a snapshot at most, however many entries these are. */
 const TRAILING_BYTES = 32 * 1024 * 1024;
 
+/** Times `snapshotThresholdBytes`: a longer log is compacted although a peer that is being sent a snapshot needs it. */
+const MAX_HELD_BACK = 2;
+
+/** After a snapshot failed, for want of disk as a rule, the next one waits at least so long. */
+const RETRY_AFTER_FAILURE_MS = 10_000;
+
 /** Invariant: at most one snapshot of this server's own is being taken, and at most one sent to each peer. */
 export class SnapshotWork {
   readonly #context: SnapshotWorkContext;
@@ -41,6 +47,7 @@ export class SnapshotWork {
   #taking: Promise<SnapshotMeta> | undefined;
   #timer: Timer | undefined;
   #nextTransfer = 1;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: SnapshotWorkContext) {
     this.#context = context;
@@ -99,6 +106,7 @@ export class SnapshotWork {
     const { options, core, applier } = this.#context;
     const { log, snapshot } = core.state;
     if (log.bytes < options.snapshotThresholdBytes || this.#taking !== undefined) return;
+    if (options.env.clock.monotonicMs() < this.#notBeforeMs) return;
     const since = applier.appliedIndex - (snapshot?.index ?? 0);
     if (since >= (log.lastIndex - log.baseIndex) / 2) this.#takeInBackground();
   }
@@ -115,6 +123,7 @@ export class SnapshotWork {
       return;
     }
     const transfer = this.#nextTransfer++;
+    const release = store.hold(snapshot);
     const sender = new SnapshotSender({
       env: options.env,
       term,
@@ -123,6 +132,7 @@ export class SnapshotWork {
       readAt: (offset, length) => store.readAt(snapshot, offset, length),
       send: (chunk) => this.#context.send(to, chunk),
       retryMs: options.timing.electionMs,
+      onRelease: release,
       onEnd: (ok) => {
         if (this.#senders.get(to)?.transfer !== transfer) return;
         this.#senders.delete(to);
@@ -188,7 +198,9 @@ export class SnapshotWork {
   #takeInBackground(): void {
     if (this.#taking !== undefined) return;
     this.#take().catch((error: unknown) => {
-      this.#context.options.log.error('failed to take snapshot', { error: textOf(error) });
+      const { env, log } = this.#context.options;
+      this.#notBeforeMs = env.clock.monotonicMs() + RETRY_AFTER_FAILURE_MS;
+      log.error('failed to take snapshot', { error: textOf(error) });
     });
   }
 
@@ -207,10 +219,25 @@ export class SnapshotWork {
     const meta = await writeSnapshot(core, options.stateMachine, store, applier.appliedIndex);
     const trailingBytes = Math.min(TRAILING_BYTES, options.snapshotThresholdBytes / 2);
     const compactTo = compactionIndex(core.state.log, meta.index, options.trailingLogs, trailingBytes);
-    step({ kind: 'snapshot-taken', meta, compactTo });
+    step({ kind: 'snapshot-taken', meta, compactTo: asIndex(Math.min(compactTo, this.#neededFrom())) });
     this.#compact(core.state.log.baseIndex);
     options.log.info('snapshot complete up to', { index: meta.index });
     return meta;
+  }
+
+  /**
+   * Entries after this one are needed by a peer that is being sent a snapshot: without them it would need the next one
+   * as soon as it has this one. Within bounds: a peer that is too slow must not cost the memory of all.
+   */
+  #neededFrom(): number {
+    const { core, options } = this.#context;
+    const { leadership, log } = core.state;
+    if (leadership === undefined || log.bytes > MAX_HELD_BACK * options.snapshotThresholdBytes)
+      return Number.POSITIVE_INFINITY;
+    let needed = Number.POSITIVE_INFINITY;
+    for (const peer of leadership.progress.values())
+      if (peer.state === 'snapshot') needed = Math.min(needed, peer.snapshotIndex);
+    return needed;
   }
 
   #compact(index: LogIndex): void {

@@ -37,6 +37,8 @@ export interface SnapshotStore {
   /** The state in pieces; throws at the end when size or checksum do not match. */
   read(snapshot: StoredSnapshot): AsyncIterable<Uint8Array>;
   readAt(snapshot: StoredSnapshot, offset: number, length: number): Promise<Uint8Array>;
+  /** Keeps the snapshot, however many newer ones there will be. @returns ends that */
+  hold(snapshot: StoredSnapshot): () => void;
 }
 
 export interface SnapshotStoreOptions {
@@ -85,9 +87,10 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
     return lastMs;
   };
 
+  const held = new Map<string, number>();
   const dropOld = async () => {
     const all = await list();
-    for (const old of all.slice(retain)) await disk.remove(old.path);
+    for (const old of all.slice(retain)) if (!held.has(old.path)) await disk.remove(old.path);
   };
 
   return {
@@ -125,6 +128,14 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
       }
       if (offset !== snapshot.size || checksum !== snapshot.checksum)
         throw new SnapshotDamagedError(snapshot.path, 'checksum of the state does not match');
+    },
+    hold({ path }) {
+      held.set(path, (held.get(path) ?? 0) + 1);
+      return () => {
+        const left = (held.get(path) ?? 0) - 1;
+        if (left > 0) held.set(path, left);
+        else held.delete(path);
+      };
     },
     readAt: (snapshot, offset, length) => disk.readAt(`${snapshot.path}/state.bin`, offset, length),
   };
