@@ -68,6 +68,40 @@ function syncMs(directory: string): number {
   return times.sort((a, b) => a - b)[50] ?? Number.NaN;
 }
 
+const KILLS = 5;
+
+/** From the kill of the leader until a write through a survivor succeeds. */
+export async function measureFailover(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
+  const times: number[] = [];
+  for (let i = 0; i < KILLS; i++) {
+    const leader = await pool.leader();
+    const survivor = pool.servers.find((server) => server !== leader);
+    if (survivor === undefined) throw new Error('no follower');
+    await put(survivor, 'bench/failover', String(i));
+    const start = performance.now();
+    await leader.crash();
+    while (!(await succeeds(survivor, i))) await new Promise((resolve) => setTimeout(resolve, 5));
+    times.push(performance.now() - start);
+    options.say(`killed ${leader.name}: ${times.at(-1)?.toFixed(0)} ms`);
+    leader.restart();
+    // Until it follows again, so that the next kill leaves a quorum.
+    await untilHolds(leader, 'bench/failover', `after ${i}`);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+  report.set('killed leader until a write succeeds, median', { value: median(times), unit: 'ms' });
+  report.set('killed leader until a write succeeds, longest', { value: Math.max(...times), unit: 'ms' });
+}
+
+async function succeeds(server: BenchServer, kill: number): Promise<boolean> {
+  try {
+    await put(server, 'bench/failover', `after ${kill}`);
+    return true;
+  } catch {
+    // No leader yet, or its outcome is not known.
+    return false;
+  }
+}
+
 export async function measureSnapshot(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
   const leader = await pool.leader();
   const probe = new Probe(new URL(leader.url));
@@ -135,9 +169,11 @@ export async function measureRestart(pool: BenchPool, options: PartOptions, repo
   const server = pool.servers.find((other) => other !== leader);
   if (server === undefined) throw new Error('no follower');
   await untilHolds(server, 'bench/last', 'before the restart');
+  await server.crash();
   const start = performance.now();
-  await server.crashAndRestart();
+  server.restart();
   await untilHolds(server, 'bench/last', 'before the restart');
+  report.set('restart, processor time', { value: cpuTimeMs([server.pid()]) / 1000, unit: 's' });
   report.set('restart until it serves all of that', { value: (performance.now() - start) / 1000, unit: 's' });
   report.set('memory after the restart', { value: residentMiB(server.pid()), unit: 'MiB' });
 }

@@ -11,8 +11,10 @@ export interface BenchServer {
   readonly dataDir: string;
   pid(): number;
   output(): string;
-  /** Kills it at once and starts it again. */
-  crashAndRestart(): Promise<void>;
+  /** Kills it at once. */
+  crash(): Promise<void>;
+  /** Starts it again after a crash. */
+  restart(): void;
 }
 
 export interface BenchPool {
@@ -51,10 +53,8 @@ export async function startProconsul(dataRoot: string, settings: BenchSettings):
     dataDir: agent.dataDir,
     pid: () => agent.process.pid,
     output: () => output.get(agent.name) ?? '',
-    async crashAndRestart() {
-      await agent.process.stop('SIGKILL');
-      agent.restart();
-    },
+    crash: () => agent.process.stop('SIGKILL'),
+    restart: () => agent.restart(),
   });
   const servers = pool.agents.map(serverOf);
   await waitUntilReady(pool);
@@ -129,8 +129,8 @@ export async function startConsul(
       dataDir,
       pid: () => child.pid ?? 0,
       output: () => kept,
-      async crashAndRestart() {
-        await ended(child);
+      crash: () => ended(child),
+      restart() {
         child = start();
       },
     };
@@ -159,16 +159,18 @@ async function ended(child: ChildProcess): Promise<void> {
   await exited;
 }
 
+/** Asks all in turn: any of them may be down. */
 async function findLeader(
   servers: readonly BenchServer[],
   portsOf: (index: number) => AgentPorts,
 ): Promise<BenchServer> {
   const until = performance.now() + 30_000;
   while (performance.now() < until) {
-    const address = await fetchJson<string>(`${servers[0]?.url}/v1/status/leader`);
-    const index = servers.findIndex((_, i) => address?.endsWith(`:${portsOf(i).server}`) === true);
-    const found = servers[index];
-    if (found !== undefined) return found;
+    for (const asked of servers) {
+      const address = await fetchJson<string>(`${asked.url}/v1/status/leader`);
+      const found = servers.find((_, i) => address?.endsWith(`:${portsOf(i).server}`) === true);
+      if (found !== undefined) return found;
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error('the servers have no leader');

@@ -4,7 +4,7 @@
  *   npm run bench:raft -- [--seconds 3] [--connections 64] [--keys 1000000] [--only puts] [--peer consul]
  *
  * Parts, each to be chosen by `--only`: `puts` (rate, latency and processor time a put at the leader, many connections
- * and one), `snapshot` (fills `--keys` keys, then the longest pause in serving while snapshots are taken), `restart`
+ * and one), `failover` (how long after the leader is killed a write succeeds), `snapshot` (fills `--keys` keys, then the longest pause in serving while snapshots are taken), `restart`
  * (with that state and 100,000 entries after it), `follower` (a new server catches up while the leader serves).
  * `--peer consul` does the same with three real ones; PROCONSUL_CONSUL names the binary.
  */
@@ -13,10 +13,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { measureFollower, measurePuts, measureRestart, measureSnapshot, type Report } from './raft-parts.ts';
+import {
+  measureFailover,
+  measureFollower,
+  measurePuts,
+  measureRestart,
+  measureSnapshot,
+  type Report,
+} from './raft-parts.ts';
 import { type BenchPool, startConsul, startProconsul } from './raft-pool.ts';
 
-const PARTS = ['puts', 'snapshot', 'restart', 'follower'];
+const PARTS = ['puts', 'failover', 'snapshot', 'restart', 'follower'];
 
 const { values: flags } = parseArgs({
   options: {
@@ -56,7 +63,9 @@ async function run(name: string, start: (dataRoot: string) => Promise<BenchPool>
   try {
     console.log(`\n${name}: three durable servers, ${options.connections} connections at the leader`);
     if (parts.includes('puts')) await measurePuts(pool, dataRoot, options, report);
-    if (parts.some((part) => part !== 'puts')) await measureSnapshot(pool, options, report);
+    if (parts.includes('failover')) await measureFailover(pool, options, report);
+    if (parts.some((part) => part !== 'puts' && part !== 'failover'))
+      await measureSnapshot(pool, options, report);
     if (parts.includes('restart')) await measureRestart(pool, options, report);
     if (parts.includes('follower')) await measureFollower(pool, options, report);
   } finally {

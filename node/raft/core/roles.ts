@@ -67,7 +67,8 @@ export function becomeCandidate(state: CoreState): void {
   state.outbox.hardStateChanged();
   state.votes.clear();
   // A split vote is found out within a round trip, so the next try need not wait as long as for a silent leader.
-  state.electionDeadlineMs = state.nowMs + state.options.timing.electionMs * (0.5 + state.options.random());
+  state.electionDeadlineMs =
+    state.nowMs + state.options.timing.electionMs * (0.25 + state.options.random() / 2);
   if (!isAnnounced) state.outbox.notice({ kind: 'became-candidate', term: state.term, isPreVote: false });
 }
 

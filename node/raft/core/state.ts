@@ -77,6 +77,8 @@ export interface CoreState {
   /** The highest round seen from the current leader. */
   leaderRound: number;
   readonly votes: Map<NodeId, boolean>;
+  /** The term in which this server last let another go first with its election. */
+  gaveWayInTerm: Term | undefined;
   /** The election under way was asked for by the leader. */
   isForcedElection: boolean;
   /** That this server cannot stand for election was said since the membership last changed. */
@@ -119,6 +121,7 @@ export function createState(options: CoreOptions, restored: RestoredState, nowMs
     electionDeadlineMs: nowMs,
     leaderRound: 0,
     votes: new Map(),
+    gaveWayInTerm: undefined,
     isForcedElection: false,
     hasSaidIdle: false,
     storage: { isStuck: false, ailingUntilMs: Number.NEGATIVE_INFINITY },

@@ -33,6 +33,8 @@ export interface Server {
   recorder: Recorder;
   events: RaftEvent[];
   life: number;
+  /** Until then its process stands still. */
+  pausedUntilMs: number;
 }
 
 /** Quick, and without anything that is put off: what follows from what is then seen best. */
@@ -68,6 +70,7 @@ export class Cluster {
       recorder: createRecorder(),
       events: [],
       life: 0,
+      pausedUntilMs: 0,
     };
     this.servers.push(server);
     return server;
@@ -132,6 +135,12 @@ export class Cluster {
     server.node = undefined;
     this.network.leave(server.peer.address);
     server.disk.crash();
+  }
+
+  /** The process stands still for a while: no timer fires and nothing is read, but its connections stay open. */
+  pause(server: Server, ms: number): void {
+    server.pausedUntilMs = this.clock.monotonicMs() + ms;
+    this.network.pause(server.peer.address, server.pausedUntilMs);
   }
 
   /** The process ends in good order. */
@@ -211,7 +220,12 @@ export class Cluster {
         monotonicMs: () => clock.monotonicMs() * rate,
         setTimer: (delayMs, fire) =>
           clock.setTimer(delayMs / rate, () => {
-            if (server.life === life) fire();
+            const leftMs = server.pausedUntilMs - clock.monotonicMs();
+            const fireIfAlive = () => {
+              if (server.life === life) fire();
+            };
+            if (leftMs > 0) clock.setTimer(leftMs, fireIfAlive);
+            else fireIfAlive();
           }),
       },
     };

@@ -36,6 +36,7 @@ export class SimulatedNetwork {
   faults: NetworkFaults = CALM;
   readonly #hosts = new Map<string, Host>();
   readonly #cuts = new Set<string>();
+  readonly #pausedUntilMs = new Map<string, number>();
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock;
@@ -72,6 +73,18 @@ export class SimulatedNetwork {
 
   heal(): void {
     this.#cuts.clear();
+  }
+
+  /** What arrives at the address is not looked at until then: its process stands still. */
+  pause(address: string, untilMs: number): void {
+    this.#pausedUntilMs.set(address, untilMs);
+  }
+
+  /** Calls back now, or once the process there goes on; a little later than its timers, as an event loop does. */
+  whenAwake(address: string, run: () => void): void {
+    const leftMs = (this.#pausedUntilMs.get(address) ?? 0) - this.clock.monotonicMs();
+    if (leftMs <= 0) run();
+    else this.clock.setTimer(leftMs + 0.1, run);
   }
 
   delayMs(): number {
@@ -180,7 +193,7 @@ class StreamEnd implements PeerStream {
     if (isFirst || !faults.reordering) this.#notBeforeMs = atMs;
     clock.setTimer(atMs - now, () => {
       const isLost = this.#network.isCut(this.#from, this.#to) && !isFirst;
-      if (!isLost) this.other?.deliver(bytes);
+      if (!isLost) this.#network.whenAwake(this.#to, () => this.other?.deliver(bytes));
     });
   }
 
