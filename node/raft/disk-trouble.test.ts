@@ -78,9 +78,11 @@ describe('a leader', () => {
       isDone = true;
     });
     await one.advance(60_000);
+    await expect(one.propose(node, 'b')).rejects.toThrow('disk full or stuck');
     expect([isDone, node.status().role]).toEqual([false, 'leader']);
     server.disk.freeSpace();
     await one.settled(pending);
+    expect((await one.propose(node, 'c')).result).toBe('done c');
   });
 });
 

@@ -302,6 +302,9 @@ export class RaftCore {
     if (leadership === undefined) return NOT_LEADER;
     if (leadership.transfer !== undefined)
       return { kind: 'refused', reason: 'transferring', text: 'leadership transfer in progress' };
+    // Only the sole voter still leads then; what it took on would keep its callers waiting for the disk.
+    if (state.storage.isStuck)
+      return { kind: 'refused', reason: 'overloaded', text: 'raft log cannot be written: disk full or stuck' };
     const bytes = commands.reduce((sum, command) => sum + command.length + ENTRY_OVERHEAD_BYTES, 0);
     const limit = state.options.limits.maxUncommittedBytes;
     if (leadership.uncommittedBytes > 0 && leadership.uncommittedBytes + bytes > limit)
