@@ -31,7 +31,14 @@ export async function measurePuts(
 ): Promise<void> {
   const url = new URL((await pool.leader()).url);
   const request = (n: number) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE);
-  await runHttpLoad({ url, connections: options.connections, durationMs: 1000, request });
+  // Long enough for the compilers of the servers to have done their work.
+  await runHttpLoad({
+    url,
+    connections: options.connections,
+    durationMs: 10_000,
+    maxRequests: 20_000,
+    request,
+  });
   const pids = pool.servers.map((server) => server.pid());
   const before = cpuTimeMs(pids);
   const many = await runHttpLoad({

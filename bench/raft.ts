@@ -25,6 +25,9 @@ import { type BenchPool, startConsul, startProconsul } from './raft-pool.ts';
 
 const PARTS = ['puts', 'failover', 'snapshot', 'restart', 'follower'];
 
+/** What a ratio says something about. */
+const COMPARABLE = /^(?!fdatasync|put p50, one connection, less|snapshots of its own)/;
+
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '3' },
@@ -84,7 +87,7 @@ function compare(ours: Report, theirs: Report): void {
   console.log('\nratio, proconsul to consul');
   for (const [name, { value }] of ours) {
     const other = theirs.get(name)?.value;
-    if (other !== undefined && other > 0)
+    if (COMPARABLE.test(name) && other !== undefined && other > 0)
       console.log(`${name.padEnd(52)} ${(value / other).toFixed(2).padStart(10)} ×`);
   }
 }

@@ -6,7 +6,7 @@
  * must be durable first is held back in here.
  */
 
-import type { LogIndex, MembershipChange, NodeId, RaftPeer, Term } from '../types.ts';
+import type { LogIndex, MembershipChange, NodeId, RaftPeer } from '../types.ts';
 import { appendOwn } from './append-own.ts';
 import { changedPeers, encodePeers } from './configuration.ts';
 import { campaign, countOwnVote, onVoteReply, onVoteRequest } from './election.ts';
@@ -21,6 +21,7 @@ import {
   onTimeoutNow,
   rejectOldTerm,
 } from './follower.ts';
+import type { Input, Outcome, Ready } from './input.ts';
 import {
   advanceLeaderCommit,
   hasCommittedInTerm,
@@ -31,67 +32,14 @@ import {
   quorumContactMs,
   tickLeader,
 } from './leader.ts';
-import { type Envelope, type Message, NO_STAMP } from './messages.ts';
+import { type Message, NO_STAMP } from './messages.ts';
 import { type CoreOptions, checkTiming } from './options.ts';
-import type { Notice, Write } from './outbox.ts';
 import { askForReadIndex, onReadIndex, onReadIndexReply } from './read-index.ts';
 import { flushLeader } from './replicate.ts';
 import { becomeFollower, restartElectionTimer } from './roles.ts';
 import { type CoreState, createState, isSoleVoter, type RestoredState } from './state.ts';
 import { onStorage } from './storage-health.ts';
 import { isTransferPossible, startTransfer } from './transfer.ts';
-
-export type Input =
-  /** Time has passed; due whenever `nextDeadlineMs` is. */
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'message'; readonly from: NodeId; readonly message: Message }
-  /** Commands to append, in order; all or none. */
-  | { readonly kind: 'propose'; readonly commands: readonly Uint8Array[] }
-  | { readonly kind: 'change-membership'; readonly change: MembershipChange }
-  /**
-   * A read that must see all that was committed before; answered by a notice with this context. A server that does
-   * not lead has its leader confirm it.
-   */
-  | { readonly kind: 'read'; readonly context: number }
-  | { readonly kind: 'transfer'; readonly to: NodeId | undefined }
-  /** First configuration of a new cluster; only on a server without any state. */
-  | { readonly kind: 'bootstrap'; readonly peers: readonly RaftPeer[] }
-  /** The write with this sequence, and so all before it, is durable. */
-  | { readonly kind: 'persisted'; readonly sequence: number }
-  /** A snapshot of this server's own state is durable; entries up to `compactTo` may go. */
-  | { readonly kind: 'snapshot-taken'; readonly meta: SnapshotMeta; readonly compactTo: LogIndex }
-  | { readonly kind: 'snapshot-installed'; readonly meta: SnapshotMeta }
-  /** The snapshot could not be installed; the leader will send another. */
-  | { readonly kind: 'snapshot-failed' }
-  /** All chunks were taken by the peer, or they were not. */
-  | { readonly kind: 'snapshot-sent'; readonly to: NodeId; readonly ok: boolean }
-  /** The log takes no more, or again does: a full disk, or a write that has not returned for long. */
-  | { readonly kind: 'storage'; readonly isStuck: boolean }
-  | { readonly kind: 'unreachable'; readonly id: NodeId }
-  | { readonly kind: 'stream-closed'; readonly id: NodeId };
-
-export type Outcome =
-  | { readonly kind: 'done' }
-  /** Appended from `firstIndex` on, in `term`. */
-  | { readonly kind: 'appended'; readonly firstIndex: LogIndex; readonly term: Term }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly text: string };
-
-export type RefusalReason =
-  | 'not-leader'
-  /** Leadership is being handed over. */
-  | 'transferring'
-  /** A change is not yet committed, or the leader has not yet committed in its term. Try again. */
-  | 'not-yet'
-  | 'overloaded'
-  | 'invalid';
-
-/** What is to be done after a turn, in this order: write, send, install, tell. */
-export interface Ready {
-  readonly write: Write | undefined;
-  readonly messages: readonly Envelope[];
-  readonly installSnapshot: SnapshotMeta | undefined;
-  readonly notices: readonly Notice[];
-}
 
 const DONE: Outcome = { kind: 'done' };
 const NOT_LEADER: Outcome = { kind: 'refused', reason: 'not-leader', text: 'node is not the leader' };
@@ -304,7 +252,11 @@ export class RaftCore {
       return { kind: 'refused', reason: 'transferring', text: 'leadership transfer in progress' };
     // Only the sole voter still leads then; what it took on would keep its callers waiting for the disk.
     if (state.storage.isStuck)
-      return { kind: 'refused', reason: 'overloaded', text: 'raft log cannot be written: disk full or stuck' };
+      return {
+        kind: 'refused',
+        reason: 'overloaded',
+        text: 'raft log cannot be written: disk full or stuck',
+      };
     const bytes = commands.reduce((sum, command) => sum + command.length + ENTRY_OVERHEAD_BYTES, 0);
     const limit = state.options.limits.maxUncommittedBytes;
     if (leadership.uncommittedBytes > 0 && leadership.uncommittedBytes + bytes > limit)

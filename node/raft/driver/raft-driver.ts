@@ -1,8 +1,9 @@
 /** One server's part in the consensus: drives the pure core with time, disk and peers. */
 
 import { refused } from '../../../shared/errors.ts';
-import { type Outcome, RaftCore, type Ready } from '../core/core.ts';
+import { RaftCore } from '../core/core.ts';
 import { asIndex } from '../core/entry.ts';
+import type { Outcome, Ready } from '../core/input.ts';
 import type { Message } from '../core/messages.ts';
 import type { Notice } from '../core/outbox.ts';
 import type { WireMessage } from '../transport/codec.ts';

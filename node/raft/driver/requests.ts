@@ -1,8 +1,9 @@
 /** What callers of a `RaftNode` wait for: commands, membership changes, transfers of leadership and confirmed reads. */
 
 import { ConsulError, refused } from '../../../shared/errors.ts';
-import type { Outcome, RaftCore } from '../core/core.ts';
+import type { RaftCore } from '../core/core.ts';
 import { asIndex } from '../core/entry.ts';
+import type { Outcome } from '../core/input.ts';
 import type { LogIndex, MembershipChange } from '../types.ts';
 import { leadershipLost, notLeader, overloaded } from './errors.ts';
 import { PendingEntries, type Waiter } from './pending.ts';

@@ -2,8 +2,9 @@
 
 import type { Timer } from '../../../shared/env.ts';
 import { refused } from '../../../shared/errors.ts';
-import type { Input, RaftCore } from '../core/core.ts';
+import type { RaftCore } from '../core/core.ts';
 import { asIndex, type SnapshotMeta } from '../core/entry.ts';
+import type { Input } from '../core/input.ts';
 import type { SnapshotStore, StoredSnapshot } from '../snapshots/snapshot-store.ts';
 import type { SnapshotChunk, SnapshotChunkReply, WireMessage } from '../transport/codec.ts';
 import type { LogIndex, NodeId, Term } from '../types.ts';

@@ -7,8 +7,9 @@
  */
 
 import { ConfigurationHistory, encodePeers } from '../core/configuration.ts';
-import { type Input, RaftCore } from '../core/core.ts';
+import { RaftCore } from '../core/core.ts';
 import { asIndex, asNodeId, asTerm, type LogEntry, NO_BYTES, type SnapshotMeta } from '../core/entry.ts';
+import type { Input } from '../core/input.ts';
 import { RaftLog } from '../core/log.ts';
 import type { Envelope, Message } from '../core/messages.ts';
 import type { CoreTiming } from '../core/options.ts';
