@@ -15,7 +15,7 @@ export class ByteWriter {
   #length = 0;
 
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
+    this.#bytes = unfilled(capacity);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -70,11 +70,16 @@ export class ByteWriter {
   #grow(more: number): void {
     const needed = this.#length + more;
     if (needed <= this.#bytes.length) return;
-    const next = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    const next = unfilled(Math.max(needed, this.#bytes.length * 2));
     next.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = next;
     this.#view = new DataView(next.buffer);
   }
+}
+
+/** Memory that is not cleared first: what is handed out of it has been written. */
+function unfilled(bytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }
 
 /** Reads within bounds; whatever does not fit is a FormatError. */

@@ -19,7 +19,8 @@ const packr = new Packr({ useRecords: false, ...AUTO_INT64 });
 /** @returns the command as it goes into the log: a version byte, then msgpack */
 export function encodeCommand(command: Command): Uint8Array {
   const body = packr.pack(command);
-  const bytes = new Uint8Array(body.length + 1);
+  // Out of a pool: a buffer of its own costs more than all that is written into it.
+  const bytes = Buffer.allocUnsafe(body.length + 1);
   bytes[0] = COMMAND_VERSION;
   bytes.set(body, 1);
   return bytes;

@@ -31,6 +31,7 @@ export class LogWriter {
   #waiting: (() => void)[] = [];
   #isRunning = false;
   #isAppending = false;
+  #batch = 0;
   #idle: (() => void)[] = [];
   #hasFailed = false;
   #isFull = false;
@@ -62,6 +63,11 @@ export class LogWriter {
       this.#waiting.push(done);
       this.#start();
     });
+  }
+
+  /** Counts the batches that were begun, so that a caller sees whether it is still the same one. */
+  get batch(): number {
+    return this.#batch;
   }
 
   get isFull(): boolean {
@@ -118,6 +124,7 @@ export class LogWriter {
 
   /** @returns whether the items are durable; otherwise this server is stopping and its disk is full */
   async #append(items: readonly WalItem[]): Promise<boolean> {
+    this.#batch++;
     for (;;) {
       try {
         this.#isAppending = true;

@@ -29,6 +29,9 @@ import { SnapshotWork } from './snapshot-work.ts';
 import { NOT_STARTED, raftStatus } from './status.ts';
 import { Turns } from './turns.ts';
 
+/** Disks of healthy machines take nearly as long now and then. */
+const LEAST_STUCK_MS = 1000;
+
 /** What exists between `start` and `stop`. */
 interface Running {
   readonly core: RaftCore;
@@ -52,6 +55,8 @@ export class RaftDriver implements RaftNode {
   #isEnded = false;
   #failure: Error | undefined;
   #stopping: Promise<void> | undefined;
+  /** The batch that was late at the last look at the disk. */
+  #lateBatch: number | undefined;
   #told: { readonly role: string; readonly term: number; readonly leader: string | undefined } | undefined;
 
   constructor(options: ResolvedOptions) {
@@ -284,13 +289,23 @@ export class RaftDriver implements RaftNode {
     this.#checkStorage();
   }
 
-  /** A write that has not returned for an election time is as bad as a full disk: others do not wait longer either. */
   #checkStorage(): void {
     const running = this.#running;
     if (running === undefined) return;
-    const { writer, core } = running;
-    const isStuck = writer.isFull || writer.behindMs() >= this.#options.timing.electionMs;
-    if (isStuck !== core.state.storage.isStuck) this.#step({ kind: 'storage', isStuck });
+    const isStuck = running.writer.isFull || this.#isWriteStuck(running.writer);
+    if (isStuck !== running.core.state.storage.isStuck) this.#step({ kind: 'storage', isStuck });
+  }
+
+  /**
+   * Whether a write has not returned for so long that it may never. Nobody waits for this disk meanwhile as long as a
+   * quorum of others works, so there is time to be sure: when it was this process that stood still, the write may have
+   * returned unnoticed, which the next look tells.
+   */
+  #isWriteStuck(writer: LogWriter): boolean {
+    const isLate = writer.behindMs() >= Math.max(2 * this.#options.timing.electionMs, LEAST_STUCK_MS);
+    const isLateStill = isLate && this.#lateBatch === writer.batch;
+    this.#lateBatch = isLate ? writer.batch : undefined;
+    return isLateStill;
   }
 
   #tell(running: Running, notice: Notice): void {
