@@ -327,6 +327,16 @@ describe('Leadership', () => {
     expect([leadership.isReady, leadership.leaderAddress]).toEqual([false, '']);
   });
 
+  test('a server that has heard its leader but got nothing yet has nothing to show', () => {
+    const leadership = new Leadership(raft, env);
+    raft.lastContactMs = 5;
+    raft.appliedIndex = 0;
+    expect(leadership.contact().ms).toBeUndefined();
+    raft.appliedIndex = 1;
+    env.clock.advance(11);
+    expect(leadership.contact().ms).toBe(5);
+  });
+
   test('the last contact ages between looks at Raft', () => {
     const leadership = new Leadership(raft, env);
     expect(leadership.contact()).toEqual({ ms: undefined, knownLeader: false });

@@ -56,6 +56,8 @@ const MESSAGES: readonly WireMessage[] = [
   { kind: 'heartbeat', term, commitIndex: asIndex(3), stamp },
   { kind: 'heartbeat-reply', term, stamp },
   { kind: 'timeout-now', term, round: 5 },
+  { kind: 'read-index', term, batch: 6 },
+  { kind: 'read-index-reply', term, batch: 6, index: asIndex(7) },
   {
     kind: 'snapshot-chunk',
     term,

@@ -16,6 +16,7 @@ export class FakeRaft implements RaftNode {
   leader: RaftStatus['leader'];
   lastContactMs: number | undefined;
   lastLogIndex = 0;
+  appliedIndex = 1;
   progress = new Map<NodeId, { matchIndex: LogIndex; lastContactMs: number }>();
   lease = true;
   readonly calls: string[] = [];
@@ -79,7 +80,7 @@ export class FakeRaft implements RaftNode {
       lastLogIndex: this.lastLogIndex as LogIndex,
       lastLogTerm: 1 as Term,
       commitIndex: 0 as LogIndex,
-      appliedIndex: 1 as LogIndex,
+      appliedIndex: this.appliedIndex as LogIndex,
       lastSnapshotIndex: 0 as LogIndex,
       lastSnapshotTerm: 0 as Term,
       fsmPending: 0,
