@@ -3,7 +3,7 @@
 import { type Answer, EMPTY, type HeaderList, isWhole } from '../exchange/exchange.ts';
 import type { NodePool, PoolNode } from '../upstream/node-pool.ts';
 import { isRecord, parseJson } from '../upstream/pool-listing.ts';
-import { byRendezvous } from './rendezvous.ts';
+import { byRendezvous } from '../../shared/rendezvous.ts';
 
 export type OwnedKind = 'service' | 'check';
 

@@ -1,7 +1,7 @@
 /** Which agents there are, which of them seem healthy, and which one gets a request. Pure: no clock, no I/O. */
 
 import type { Random } from '../../shared/env.ts';
-import { byRendezvous } from '../routing/rendezvous.ts';
+import { byRendezvous } from '../../shared/rendezvous.ts';
 import type { ListedAgent } from './pool-listing.ts';
 
 /** One agent. Everything here may change from one poll to the next; the object stays while the URL is in the pool. */

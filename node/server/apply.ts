@@ -2,6 +2,12 @@
 
 import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { ConfigEntryDefinition } from '../../shared/types/config-entry.ts';
+import type {
+  FloatingCheckChange,
+  FloatingDeregistration,
+  FloatingMove,
+  FloatingRegistration,
+} from '../../shared/types/floating.ts';
 import type { PreparedQueryDefinition } from '../../shared/types/prepared-query.ts';
 import type { TxnOp } from '../../shared/types/txn.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../shared/types/v1.ts';
@@ -13,6 +19,12 @@ import { Refusal } from '../state/change.ts';
 import { deleteConfigEntry, setConfigEntry } from '../state/config-entries.ts';
 import type { CoordinateUpdate } from '../state/coordinates.ts';
 import { updateCoordinates } from '../state/coordinates.ts';
+import {
+  assignFloating,
+  changeFloatingChecks,
+  deregisterFloating,
+  registerFloating,
+} from '../state/floating.ts';
 import {
   deleteKey,
   deleteKeyIfUnchanged,
@@ -92,6 +104,31 @@ const APPLIERS: ReadonlyMap<string, Applier> = new Map<string, Applier>([
       deregister(change, request as DeregisterRequest);
       return true;
     }),
+  ],
+  [
+    'floating-register',
+    {
+      isAtomic: false,
+      apply: (change, { registration }) => registerFloating(change, registration as FloatingRegistration),
+    },
+  ],
+  [
+    'floating-checks',
+    {
+      isAtomic: false,
+      apply: (change, { wanted }) => changeFloatingChecks(change, wanted as FloatingCheckChange),
+    },
+  ],
+  [
+    'floating-assign',
+    {
+      isAtomic: false,
+      apply: (change, { moves }) => assignFloating(change, moves as readonly FloatingMove[]),
+    },
+  ],
+  [
+    'floating-deregister',
+    atomic((change, { request }) => deregisterFloating(change, request as FloatingDeregistration)),
   ],
   [
     'session-create',

@@ -13,6 +13,12 @@ import {
   sessionCreate,
   sessionDestroy,
 } from '../rpc/endpoints.ts';
+import {
+  floatingAssign,
+  floatingChecks,
+  floatingDeregister,
+  floatingRegister,
+} from '../rpc/floating-endpoints.ts';
 import { operatorAutopilotSet } from '../rpc/operator-endpoints.ts';
 import { preparedQueryApply } from '../rpc/query-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
@@ -75,6 +81,18 @@ const CHECK = object({
   ServiceTags: nullable(listOf(text)),
   Type: text,
   Definition: plain,
+});
+
+const FLOATING_CHECK = object({ check: CHECK, definition: nullable(plain) });
+
+const NODE_REGISTRATION = object({
+  Datacenter: text,
+  ID: text,
+  Node: text,
+  Address: text,
+  TaggedAddresses: nullable(mapOf(text)),
+  NodeMeta: nullable(mapOf(text)),
+  SkipNodeUpdate: flag,
 });
 
 const NODE = object({
@@ -153,9 +171,27 @@ const SHAPES: ReadonlyMap<string, Check> = new Map([
       Check: nullable(CHECK),
       Checks: nullable(listOf(CHECK)),
       SkipNodeUpdate: flag,
+      Floating: optional(object({ ServiceID: text, Generation: amount })),
+      UnlessFloating: optional(flag),
     }),
   ],
-  [catalogDeregister.name, object({ Datacenter: text, Node: text, ServiceID: text, CheckID: text })],
+  [
+    catalogDeregister.name,
+    object({ Datacenter: text, Node: text, ServiceID: text, CheckID: text, KeepFloating: optional(flag) }),
+  ],
+  [
+    floatingRegister.name,
+    object({
+      node: NODE_REGISTRATION,
+      parts: listOf(
+        object({ service: SERVICE, token: text, isSidecar: flag, checks: listOf(FLOATING_CHECK) }),
+      ),
+      replaceChecks: flag,
+    }),
+  ],
+  [floatingChecks.name, object({ id: text, node: text, set: listOf(FLOATING_CHECK), remove: listOf(text) })],
+  [floatingAssign.name, object({ moves: listOf(object({ id: text, generation: amount, node: text })) })],
+  [floatingDeregister.name, object({ id: text, generation: amount, release: flag })],
   [
     kvApply.name,
     object({ verb: text, key: text, value: bytes, flags: uint64, index: uint64, session: text }),

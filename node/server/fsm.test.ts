@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { randomInt } from '../../shared/env.ts';
 import type { SeededRandom } from '../../shared/simulated-env.ts';
 import { DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
+import type { FloatingMove, FloatingRegistration } from '../../shared/types/floating.ts';
 import type { TxnOp } from '../../shared/types/txn.ts';
 import type { LogIndex, Term } from '../raft/types.ts';
 import {
@@ -46,6 +47,15 @@ import {
   sessionList,
   sessionNodeSessions,
 } from '../rpc/endpoints.ts';
+import {
+  floatingAssign,
+  floatingChecks,
+  floatingDeregister,
+  floatingList,
+  floatingOnNode,
+  floatingPlace,
+  floatingRegister,
+} from '../rpc/floating-endpoints.ts';
 import { preparedQueryApply, preparedQueryList, type QueryApplyArgs } from '../rpc/query-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
 import { createStore } from '../state/store.ts';
@@ -59,6 +69,8 @@ import { BEFORE_FIRST, Harness, streamOf } from './endpoints/harness.ts';
 import {
   check,
   deregistration,
+  floatingCheck,
+  floatingPart,
   healthArgs,
   kvWrite,
   NO_TEMPLATE,
@@ -133,6 +145,20 @@ const QUESTIONS: readonly Question[] = [
   question(configEntryGet, { kind: 'service-defaults', name: 'web' }),
   question(catalogGatewayServices, { gateway: 'gw' }),
   question(internalGatewayServiceSummary, { gateway: 'gw' }),
+  question(floatingList, {}),
+  question(floatingPlace, { kind: 'service', id: 's1' }),
+  question(floatingPlace, { kind: 'check', id: 'f-s2' }),
+  ...['n1', 'n2'].map((node) => ({
+    name: `placements on ${node}`,
+    ask: (harness: Harness) => {
+      const result = harness.read(floatingOnNode, { node });
+      // Statuses are told by other questions; here their changes wake nobody.
+      return {
+        ...result,
+        value: result.value.map(({ id, generation, since }) => ({ id, generation, since })),
+      };
+    },
+  })),
 ];
 
 /** One random command, with the mix and the small world that make things collide. */
@@ -183,6 +209,22 @@ function step(harness: Harness): void {
     () => harness.refusal(preparedQueryApply, randomQueryChange(harness, session)),
     () => harness.write(configEntryApply, randomConfigChange(random)),
     () => harness.apply(setAutopilotCommand({ ...DEFAULT_AUTOPILOT, MinQuorum: randomInt(random, 5) })),
+    () => harness.refusal(floatingRegister, randomFloating(random)),
+    () => harness.refusal(floatingRegister, randomFloating(random)),
+    () => harness.write(floatingAssign, { moves: randomMoves(harness) }),
+    () =>
+      harness.refusal(floatingChecks, {
+        id: pick(['s1', 's2', 's3']),
+        node: pick(NODES),
+        set: pick([[], [floatingCheck('extra', 's1', 'critical')]]),
+        remove: pick([[], ['f-s1'], ['extra']]),
+      }),
+    () =>
+      harness.write(floatingDeregister, {
+        id: pick(['s1', 's2', 's3', 's9']),
+        generation: 0,
+        release: pick([true, false, false]),
+      }),
   ];
   pick(kinds)();
 }
@@ -220,6 +262,29 @@ function randomRegistration(random: SeededRandom) {
       [check('c1', status), check('c2', 'passing', { ServiceID: 's1' })],
     ]),
   });
+}
+
+/** What `step` may place: services that direct registrations use as well, one of them with a sidecar. */
+function randomFloating(random: SeededRandom): FloatingRegistration {
+  const pick = <T>(items: readonly T[]): T => items[randomInt(random, items.length)] as T;
+  const id = pick(['s1', 's2', 'S1']);
+  const checks = pick([[], [floatingCheck(`f-${id}`, id, pick(['passing', 'critical']))]]);
+  const main = floatingPart(service(id, pick(NAMES), { Port: randomInt(random, 3) }), checks);
+  const sidecar = { ...floatingPart(service('s3', 'proxy', { Kind: 'connect-proxy' }), []), isSidecar: true };
+  return {
+    node: registration(pick(NODES), { SkipNodeUpdate: pick([true, false]) }),
+    parts: pick([[main], [main], [main, sidecar]]),
+    replaceChecks: pick([true, false]),
+  };
+}
+
+function randomMoves(harness: Harness): FloatingMove[] {
+  const { random } = harness.env;
+  return harness.value(floatingList, {}).map(({ id, generation }) => ({
+    id,
+    generation: randomInt(random, 4) === 0 ? generation - 1 : generation,
+    node: NODES[randomInt(random, NODES.length)] ?? '',
+  }));
 }
 
 function randomKvWrite(harness: Harness, session: string) {

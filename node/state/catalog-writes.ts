@@ -8,6 +8,15 @@ import { nodeRecord, serviceRecord } from './catalog-records.ts';
 import type { Change } from './change.ts';
 import { MISSING_NODE, Refusal } from './change.ts';
 import { checksOn, deleteCheck, ensureCheck } from './checks.ts';
+import {
+  currentParts,
+  floatingOn,
+  isPlacedCheck,
+  placedHere,
+  requirePlaced,
+  storeFloating,
+  withoutService,
+} from './floating-records.ts';
 import { instancesOn, removeInstance, storeInstance, touchInstance } from './instances.ts';
 import { isSameData } from './interning.ts';
 import type { NodeRecord } from './records.ts';
@@ -16,7 +25,7 @@ import { raiseService, raiseTable } from './table-indexes.ts';
 import type { Tables } from './tables.ts';
 import { topic } from './topics.ts';
 
-const SERF_HEALTH = 'serfhealth';
+export const SERF_HEALTH = 'serfhealth';
 
 /**
  * Writes a node, its service and its checks; parts that are unchanged keep their indexes. Run it in `transact`.
@@ -24,7 +33,10 @@ const SERF_HEALTH = 'serfhealth';
  * @throws Refusal in Consul's words
  */
 export function register(change: Change, request: RegisterRequest): void {
-  prefixed('failed inserting node: ', () => ensureNode(change, request));
+  const { tables } = change;
+  if (request.Floating !== undefined) requirePlaced(tables, request.Node, request.Floating);
+  if (request.UnlessFloating === true) requireNothingPlaced(tables, request.Node);
+  registerNode(change, request);
   const { Service: service } = request;
   if (service !== null && service !== undefined) {
     prefixed('failed inserting service: ', () => ensureService(change, request.Node, service));
@@ -33,12 +45,36 @@ export function register(change: Change, request: RegisterRequest): void {
   for (const check of checks) ensureCheckOf(change, request.Node, check);
 }
 
-/** Removes a service with its checks, or a check, or a whole node. Unknown targets are ignored. */
+/** The node's own entry. @throws Refusal */
+export function registerNode(change: Change, request: RegisterRequest): void {
+  prefixed('failed inserting node: ', () => ensureNode(change, request));
+}
+
+/**
+ * Removes a service with its checks, or a check, or a whole node. Unknown targets are ignored.
+ *
+ * @throws Refusal before anything has changed, when the node is to go and must keep what is placed on it
+ */
 export function deregister(change: Change, request: DeregisterRequest): void {
+  const { tables } = change;
   const nodeKey = nameKey(request.Node);
-  if (request.ServiceID) deleteService(change, nodeKey, request.ServiceID);
-  else if (request.CheckID) deleteCheck(change, nodeKey, request.CheckID);
-  else deleteNode(change, nodeKey);
+  const keeps = request.KeepFloating === true;
+  if (request.ServiceID) {
+    if (keeps && placedHere(tables, nodeKey, request.ServiceID) !== undefined) return;
+    deleteService(change, nodeKey, request.ServiceID);
+  } else if (request.CheckID) {
+    if (keeps && isPlacedCheck(tables, nodeKey, request.CheckID)) return;
+    deleteCheck(change, nodeKey, request.CheckID);
+  } else {
+    if (keeps) requireNothingPlaced(tables, request.Node);
+    deleteNode(change, nodeKey);
+  }
+}
+
+/** @throws Refusal while the node carries floating services */
+function requireNothingPlaced(tables: Tables, node: string): void {
+  if (floatingOn(tables, nameKey(node)).length > 0)
+    throw new Refusal(`node ${quoted(node)} still carries floating services`);
 }
 
 function ensureCheckOf(change: Change, node: string, check: CheckRegistration): void {
@@ -157,8 +193,15 @@ export function ensureService(change: Change, nodeName: string, registration: Se
   storeInstance(change, { nodeKey, service, checks: existing?.checks ?? [] }, existing, nodeName);
 }
 
-/** Removes a service with its checks, if it is there. */
+/** Removes a service with its checks, if it is there. One that is placed here ceases to float. */
 export function deleteService(change: Change, nodeKey: string, serviceId: string): void {
+  const placed = placedHere(change.tables, nodeKey, serviceId);
+  const ids = placed === undefined ? [serviceId] : withoutService(change, placed, serviceId);
+  for (const id of ids) removeEntry(change, nodeKey, id);
+}
+
+/** Removes a service's entry and those of its checks, and leaves its placement alone. */
+export function removeEntry(change: Change, nodeKey: string, serviceId: string): void {
   const { tables } = change;
   const key = compoundKey(nodeKey, nameKey(serviceId));
   const instance = tables.instances.get(key);
@@ -176,7 +219,10 @@ export function deleteNode(change: Change, nodeKey: string): void {
   const record = tables.nodes.get(nodeKey);
   if (record === undefined) return;
   const name = record.node.Node;
-  for (const { service } of instancesOn(tables, nodeKey)) deleteService(change, nodeKey, service.ID);
+  // What floats outlives the node: it keeps its last statuses until it is placed elsewhere.
+  for (const placed of floatingOn(tables, nodeKey))
+    storeFloating(change, { ...placed, parts: currentParts(tables, placed) });
+  for (const { service } of instancesOn(tables, nodeKey)) removeEntry(change, nodeKey, service.ID);
   for (const check of checksOn(tables, nodeKey)) deleteCheck(change, nodeKey, check.CheckID);
   for (const id of sessionIdsOn(tables, nodeKey)) endSession(change, id);
   if (tables.coordinates.delete(nodeKey) !== undefined) {

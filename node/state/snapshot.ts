@@ -10,6 +10,7 @@ import { restoredCheck, restoredNode, restoredService } from './catalog-records.
 import { storeNode } from './catalog-writes.ts';
 import { indexCheck } from './checks.ts';
 import { storeConfigEntry } from './config-entries.ts';
+import { type FloatingRecord, indexFloating } from './floating-records.ts';
 import { FrameReader, writeFrames } from './frames.ts';
 import { countTags, replaceInstance } from './instances.ts';
 import { ownData } from './interning.ts';
@@ -79,6 +80,11 @@ const SECTIONS: readonly Section[] = [
       const check = restoredCheck(row);
       indexCheck(tables, nameKey(check.Node), check);
     },
+  },
+  {
+    name: 'floating',
+    rows: (tables) => valuesOf(tables.floating.snapshot(), (record) => record),
+    load: (tables, row: FloatingRecord) => indexFloating(tables, ownData(row)),
   },
   {
     name: 'sessions',

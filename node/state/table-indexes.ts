@@ -11,7 +11,8 @@ export type TableName =
   | 'sessions'
   | 'coordinates'
   | 'prepared-queries'
-  | 'config-entries';
+  | 'config-entries'
+  | 'floating';
 
 /** When a service last lost its last instance. */
 const EXTINCTION = 'extinction';

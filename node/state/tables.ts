@@ -3,6 +3,7 @@
 import type { AutopilotConfig } from '../../shared/types/autopilot.ts';
 import type { ConfigEntry } from '../../shared/types/config-entry.ts';
 import type { HealthCheck } from '../../shared/types/v1.ts';
+import type { FloatingRecord } from './floating-records.ts';
 import type { Checkpoint } from './ordered-map.ts';
 import { OrderedMap } from './ordered-map.ts';
 import type { PreparedQueryRecord } from './prepared-queries.ts';
@@ -72,6 +73,15 @@ export class Tables {
 
   /** (exact kind, entry name) */
   readonly configEntries = new OrderedMap<ConfigEntry>();
+
+  /** (service ID) of the main service. */
+  readonly floating = new OrderedMap<FloatingRecord>();
+  /** (service ID) of each of its services, sidecars included. */
+  readonly floatingByService = new OrderedMap<FloatingRecord>();
+  /** (check ID) of each of its checks. */
+  readonly floatingByCheck = new OrderedMap<FloatingRecord>();
+  /** (node that carries it, service ID of the main service) */
+  readonly floatingByNode = new OrderedMap<FloatingRecord>();
 
   /** (node) */
   readonly coordinates = new OrderedMap<CoordinateRecord>();

@@ -22,6 +22,8 @@ export const topic = {
   configEntries: 'config-entries',
   /** The autopilot configuration. */
   autopilot: 'autopilot',
+  /** Any placement of a floating service. */
+  floating: 'floating',
 
   /** The node's record, its services, its coming and going. */
   node: (name: string): Topic => `node:${nameKey(name)}`,
@@ -41,6 +43,9 @@ export const topic = {
   kvKey: (key: string): Topic => KV_KEY_PREFIX + byteText(key),
   /** All keys that start with the prefix. */
   kvTree: (prefix: string): Topic => KV_TREE_PREFIX + byteText(prefix),
+
+  /** Floating services placed on a node. */
+  floatingOn: (node: string): Topic => `floating-on:${nameKey(node)}`,
 
   session: (id: string): Topic => `session:${id.toLowerCase()}`,
   query: (id: string): Topic => `query:${id.toLowerCase()}`,

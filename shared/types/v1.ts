@@ -206,6 +206,16 @@ export interface RegisterRequest {
   Check: Omit<HealthCheck, 'CreateIndex' | 'ModifyIndex'> | null;
   Checks: Omit<HealthCheck, 'CreateIndex' | 'ModifyIndex'>[] | null;
   SkipNodeUpdate: boolean;
+  /** Of an agent that carries a floating service: refused when this is not its placement. Never in a body. */
+  Floating?: FloatingFence;
+  /** Of the leader: refused while floating services are placed on the node. Never in a body. */
+  UnlessFloating?: boolean;
+}
+
+/** A floating service's placement, as its carrier knows it. */
+export interface FloatingFence {
+  ServiceID: string;
+  Generation: number;
 }
 
 /** Body of `PUT /v1/catalog/deregister` after decoding. */
@@ -214,6 +224,8 @@ export interface DeregisterRequest {
   Node: string;
   ServiceID: string;
   CheckID: string;
+  /** Of an agent that tidies up, or of the leader: what is placed on the node stays. Never in a body. */
+  KeepFloating?: boolean;
 }
 
 export const EMPTY_PROXY: ServiceProxy = { MeshGateway: {}, Expose: {} };

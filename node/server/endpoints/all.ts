@@ -6,6 +6,7 @@ import * as catalog from './catalog.ts';
 import * as configEntry from './config-entry.ts';
 import * as coordinate from './coordinate.ts';
 import * as dump from './dump.ts';
+import * as floating from './floating.ts';
 import * as health from './health.ts';
 import * as kv from './kv.ts';
 import * as preparedQuery from './prepared-query.ts';
@@ -20,6 +21,9 @@ export const READ_HANDLERS: readonly AnyReadHandler[] = [
   catalog.nodeServicesHandler,
   catalog.nodeServiceListHandler,
   catalog.listDatacentersHandler,
+  floating.onNodeHandler,
+  floating.placeHandler,
+  floating.listHandler,
   health.nodeChecksHandler,
   health.serviceChecksHandler,
   health.checksInStateHandler,
@@ -53,6 +57,10 @@ export const READ_HANDLERS: readonly AnyReadHandler[] = [
 export const WRITE_HANDLERS: readonly AnyWriteHandler[] = [
   catalog.registerHandler,
   catalog.deregisterHandler,
+  floating.registerHandler,
+  floating.checksHandler,
+  floating.assignHandler,
+  floating.deregisterHandler,
   kv.applyHandler,
   session.createHandler,
   session.destroyHandler,

@@ -72,7 +72,12 @@ export const deregisterHandler = writeByCommand(
     if (!args.Node) throw refused('Must provide node');
     return {
       type: 'deregister',
-      request: { Node: args.Node, ServiceID: args.ServiceID ?? '', CheckID: args.CheckID ?? '' },
+      request: {
+        Node: args.Node,
+        ServiceID: args.ServiceID ?? '',
+        CheckID: args.CheckID ?? '',
+        ...(args.KeepFloating === true && { KeepFloating: true }),
+      },
       nowMs: context.env.clock.nowMs(),
     };
   },
@@ -108,6 +113,8 @@ function registration(args: RegisterRequest, datacenter: string): RegisterReques
       Type: check.Type || checkTypeOf(check.Definition ?? {}),
     })),
     SkipNodeUpdate: args.SkipNodeUpdate ?? false,
+    ...(args.Floating !== undefined && { Floating: args.Floating }),
+    ...(args.UnlessFloating === true && { UnlessFloating: true }),
   };
 }
 

@@ -1,5 +1,7 @@
 /** Requests with everything that tests rarely care about filled in. For tests. */
 
+import { EMPTY_CHECK_DEFINITION } from '../../../shared/types/definitions.ts';
+import type { FloatingCheck, FloatingPart } from '../../../shared/types/floating.ts';
 import type { PreparedQueryDefinition, QueryService } from '../../../shared/types/prepared-query.ts';
 import type { TxnCheckOp, TxnKvOp, TxnNodeOp, TxnServiceOp } from '../../../shared/types/txn.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../../shared/types/v1.ts';
@@ -164,5 +166,26 @@ export function preparedQuery(
     },
     DNS: { TTL: '' },
     ...rest,
+  };
+}
+
+export function floatingPart(
+  registered: ServiceRegistration,
+  checks: readonly FloatingCheck[],
+  token = '',
+): FloatingPart {
+  return {
+    service: { ...registered, CreateIndex: 0, ModifyIndex: 0 },
+    token,
+    isSidecar: false,
+    checks,
+  };
+}
+
+/** A TTL check of a service. */
+export function floatingCheck(id: string, serviceId: string, status: string): FloatingCheck {
+  return {
+    check: { ...check(id, status, { ServiceID: serviceId }), CreateIndex: 0, ModifyIndex: 0 },
+    definition: { ...EMPTY_CHECK_DEFINITION, id, name: id, serviceId, ttlMs: 10_000 },
   };
 }

@@ -1,9 +1,9 @@
-/** Rendezvous hashing (Thaler & Ravishankar 1998): every gateway picks the same owner, and few owners move when the pool changes. */
+/** Rendezvous hashing (Thaler & Ravishankar 1998): gateways and leaders pick the same owner, and few owners move when the pool changes. */
 
 /**
  * Orders candidates by their score for a key, best first. A candidate that goes takes only its own keys with it.
  *
- * @param nameOf a name that is stable across gateways and restarts
+ * @param nameOf a name that is the same for everyone who asks, and stable over restarts
  */
 export function byRendezvous<T>(
   key: string,
