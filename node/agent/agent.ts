@@ -220,6 +220,7 @@ function createServerCore(options: AgentOptions, nodeId: string, pools: Pools, m
     log: log.named('server'),
     rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
     sessionTtlMinMs: config.sessionTtlMinMs,
+    floatingMoveAfterMs: config.floatingMoveAfterMs,
     leaveDrainMs: config.leaveDrainTimeMs,
     autopilot: config.autopilot,
     metrics,

@@ -2,12 +2,7 @@
 
 import { CONSUL_API_VERSION } from '../../shared/types/v1.ts';
 import type { Config } from '../config/config.ts';
-
-/**
- * Where the agent's HTTP API listens, `ip:port`: gateways follow the pool by it. It is no Consul tag, so member lists
- * do not show it.
- */
-export const HTTP_ADDRESS_TAG = 'pc_http';
+import { HTTP_ADDRESS_TAG } from '../rpc/server-members.ts';
 
 export function lanTags(config: Config, nodeId: string): Record<string, string> {
   const common = {

@@ -134,6 +134,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     maxQueryTimeMs: reader.duration('max_query_time', 600_000),
     discoveryMaxStaleMs: reader.duration('discovery_max_stale', 0),
     disableHttpUnprintableCharFilter: reader.bool('disable_http_unprintable_char_filter', false),
+    floatingMoveAfterMs: reader.duration('floating_move_after', 0),
     sessionTtlMinMs: reader.duration('session_ttl_min', 10_000),
     checkUpdateIntervalMs: reader.duration('check_update_interval', 300_000),
     checkOutputMaxSize: reader.int('check_output_max_size', 4096),

@@ -143,6 +143,8 @@ export interface Config {
   readonly discoveryMaxStaleMs: number;
   readonly disableHttpUnprintableCharFilter: boolean;
   readonly sessionTtlMinMs: number;
+  /** How long a failed agent keeps its floating services. */
+  readonly floatingMoveAfterMs: number;
   readonly checkUpdateIntervalMs: number;
   readonly checkOutputMaxSize: number;
   readonly discardCheckOutput: boolean;

@@ -204,6 +204,7 @@ export const CONFIG_SCHEMA = block({
   encrypt: string,
   encrypt_verify_incoming: bool,
   encrypt_verify_outgoing: bool,
+  floating_move_after: duration,
   gossip_lan: GOSSIP,
   gossip_wan: GOSSIP,
   http_config: block({

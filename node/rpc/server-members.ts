@@ -1,5 +1,11 @@
 /** Which members of a gossip pool are servers, and where their RPC listeners are (reference: pools, names, tags). */
 
+/**
+ * Where the agent's HTTP API listens, `ip:port`: gateways follow the pool by it. It is no Consul tag, so member lists
+ * do not show it.
+ */
+export const HTTP_ADDRESS_TAG = 'pc_http';
+
 /** The part of a gossip member that says whether it is a server. */
 export interface PoolMember {
   readonly name: string;

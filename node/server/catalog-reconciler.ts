@@ -1,5 +1,6 @@
 /** Brings members of the LAN pool and the catalog into line. Used by the leader only (reference: leader duties). */
 
+import { toConsulError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { EMPTY_PROXY, type HealthCheck, type RegisterRequest } from '../../shared/types/v1.ts';
 import type { GossipMember } from '../gossip/types.ts';
@@ -13,6 +14,7 @@ import {
   NO_MODIFIERS,
 } from '../rpc/endpoints.ts';
 import { type ServerMember, serverMember } from '../rpc/server-members.ts';
+import type { Clearance, FloatingMover } from './floating-mover.ts';
 
 export const SERF_CHECK_ID = 'serfHealth';
 const SERF_CHECK_NAME = 'Serf Health Status';
@@ -26,6 +28,9 @@ export interface LocalState {
   write<Args, Result>(endpoint: WriteEndpoint<Args, Result>, args: Args): Promise<Result>;
 }
 
+/** A carrier may get another service while it is cleared; so often that this many rounds don't do is no accident. */
+const MAX_CLEARINGS = 4;
+
 /** Raft's side of servers that come and go. */
 export interface ServerRoster {
   add(server: ServerMember): Promise<void>;
@@ -37,6 +42,7 @@ export interface CatalogReconcilerOptions {
   readonly ownName: string;
   readonly state: LocalState;
   readonly roster: ServerRoster;
+  readonly floating: FloatingMover;
   readonly log: Logger;
 }
 
@@ -84,6 +90,7 @@ export class CatalogReconciler {
   }
 
   async #alive(member: GossipMember): Promise<void> {
+    this.#o.floating.alive(member.name);
     const server = serverMember(member);
     if (server !== undefined) await this.#o.roster.add(server);
     const service = server === undefined ? null : consulService(member, server);
@@ -99,8 +106,34 @@ export class CatalogReconciler {
     const found = this.#o.state.read(catalogNodeServices, { node: member.name, filter: '' });
     if (found === null) return;
     if (this.#serfCheck(member.name)?.Status === 'critical') return;
-    this.#o.log.info('member failed, marking health critical', { member: member.name });
-    await this.#o.state.write(catalogRegister, this.#registration(member, 'critical', FAILED_OUTPUT));
+    await this.#afterClearing(
+      () => this.#o.floating.clearFailed(member.name),
+      async (isCleared) => {
+        const registration = this.#registration(member, 'critical', FAILED_OUTPUT);
+        await this.#o.state.write(catalogRegister, { ...registration, UnlessFloating: isCleared });
+        this.#o.log.info('member failed, marking health critical', { member: member.name });
+      },
+    );
+  }
+
+  /**
+   * What floats moves first, so that nobody ever sees it critical or gone because its carrier is. The write refuses
+   * while the node carries something; then that is moved too.
+   */
+  async #afterClearing(
+    clear: () => Promise<Clearance>,
+    write: (isCleared: boolean) => Promise<void>,
+  ): Promise<void> {
+    for (let round = 1; ; round++) {
+      const clearance = await clear();
+      if (clearance === 'wait') return;
+      const isCleared = clearance === 'clear' && round < MAX_CLEARINGS;
+      try {
+        return await write(isCleared);
+      } catch (error) {
+        if (!isCleared || toConsulError(error).code !== 'refused') throw error;
+      }
+    }
   }
 
   async #gone(
@@ -117,12 +150,13 @@ export class CatalogReconciler {
     if (isServer && id !== undefined && id !== '') await this.#o.roster.remove(id);
     if (this.#o.state.read(catalogNodeServices, { node: name, filter: '' }) === null) return;
     this.#o.log.info('deregistering member', { member: name, reason });
-    await this.#o.state.write(catalogDeregister, {
-      Datacenter: this.#o.datacenter,
-      Node: name,
-      ServiceID: '',
-      CheckID: '',
-    });
+    await this.#afterClearing(
+      () => this.#o.floating.clear(name),
+      async (isCleared) => {
+        const all = { Datacenter: this.#o.datacenter, Node: name, ServiceID: '', CheckID: '' };
+        await this.#o.state.write(catalogDeregister, { ...all, KeepFloating: isCleared });
+      },
+    );
   }
 
   #isRegistered(member: GossipMember, service: RegisterRequest['Service']): boolean {

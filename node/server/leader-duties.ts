@@ -9,6 +9,7 @@ import { sessionList } from '../rpc/endpoints.ts';
 import { serverMember } from '../rpc/server-members.ts';
 import type { CatalogReconciler, LocalState } from './catalog-reconciler.ts';
 import type { DeadServers } from './dead-servers.ts';
+import type { FloatingMover } from './floating-mover.ts';
 import type { Leadership } from './leadership.ts';
 import type { RaftMembership } from './raft-membership.ts';
 import type { ServerHealthMonitor } from './server-health.ts';
@@ -33,6 +34,7 @@ export interface LeaderDutiesOptions {
   readonly tombstones: TombstoneReaper;
   readonly health: ServerHealthMonitor;
   readonly deadServers: DeadServers;
+  readonly floating: FloatingMover;
   /** Puts in order what an earlier leader left: settings that nobody has stored, a restore that was cut short. */
   readonly settle: () => Promise<void>;
   readonly env: Env;
@@ -83,6 +85,12 @@ export class LeaderDuties {
     this.#o.sessions.forgetAll();
     this.#startSessions();
     this.#o.tombstones.noteDeletion();
+    this.reconcileSoon();
+  }
+
+  /** Looks at every member again, as soon as what is under way is done. */
+  reconcileSoon(): void {
+    if (this.#isStopped || !this.#o.leadership.isReady) return;
     this.#needsFull = true;
     void this.#work();
   }
@@ -98,6 +106,7 @@ export class LeaderDuties {
     this.#o.membership.stop();
     this.#o.health.stop();
     this.#o.deadServers.stop();
+    this.#o.floating.stop();
     this.#o.log.info('cluster leadership lost');
   }
 
@@ -149,6 +158,8 @@ export class LeaderDuties {
         await this.#runFull();
       } else {
         await this.#runTask(task);
+        // Whoever came may take over what had nowhere to go.
+        if (this.#o.floating.isStranded && !this.#isStopped) await this.#sweep();
       }
     }
     this.#isWorking = false;
@@ -164,6 +175,17 @@ export class LeaderDuties {
       if (!this.#isStopped) await this.#o.reconciler.reapStrangers(members);
     } catch (error) {
       this.#o.log.error('failed to reconcile', { error: toConsulError(error).message });
+    }
+    if (!this.#isStopped) await this.#sweep();
+  }
+
+  /** What an earlier leader left, and what never had a node. */
+  async #sweep(): Promise<void> {
+    try {
+      await this.#o.floating.sweep();
+    } catch (error) {
+      if (!this.#isStopped)
+        this.#o.log.error('failed to move floating services', { error: toConsulError(error).message });
     }
   }
 

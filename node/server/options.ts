@@ -61,6 +61,8 @@ export interface ServerOptions {
   readonly sessionTtlMinMs?: number;
   /** Full reconciliation of members with the catalog; default 60 000. */
   readonly reconcileIntervalMs?: number;
+  /** How long a failed agent keeps its floating services; default 0. */
+  readonly floatingMoveAfterMs?: number;
   /** Where this server counts what it does. */
   readonly metrics?: Metrics;
   /** Stored by the first leader; from then on the stored ones count. Default: Consul's. */

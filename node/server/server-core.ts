@@ -28,6 +28,7 @@ import {
 } from './commands.ts';
 import { Datacenters } from './datacenters.ts';
 import { DeadServers } from './dead-servers.ts';
+import { FloatingMover } from './floating-mover.ts';
 import type { AnyReadHandler, AnyWriteHandler, HandlerContext } from './handlers.ts';
 import { LeaderDuties } from './leader-duties.ts';
 import { Leadership } from './leadership.ts';
@@ -260,11 +261,21 @@ export class ServerCore {
     this.#sessions = sessions;
     this.#tombstones = tombstones;
     this.#health = health;
+    const floating = new FloatingMover({
+      datacenter,
+      state,
+      members: () => lan.members(),
+      moveAfterMs: this.#options.floatingMoveAfterMs ?? 0,
+      clock: env.clock,
+      log,
+      onDue: () => this.#duties?.reconcileSoon(),
+    });
     const reconciler = new CatalogReconciler({
       datacenter,
       ownName: nodeName,
       state,
       roster: membership,
+      floating,
       log,
     });
     const reconcileIntervalMs = this.#options.reconcileIntervalMs ?? RECONCILE_INTERVAL_MS;
@@ -280,6 +291,7 @@ export class ServerCore {
       tombstones,
       health,
       deadServers,
+      floating,
       settle: () => this.#settle(),
       env,
       log,
