@@ -91,9 +91,9 @@ export function createAgentApi(parts: AgentApiParts): AgentApi {
     services: () => local.services(),
     checks: () => local.checks(),
     onServiceChange: (serviceId, changed) => local.onServiceChange(serviceId, changed),
-    registerService: (definition, { replaceExistingChecks }) =>
-      local.registerService(definition, { source: 'api', replaceExistingChecks }),
-    deregisterService: (serviceId) => local.deregisterService(serviceId),
+    registerService: (definition, { replaceExistingChecks, isFloating }) =>
+      local.registerService(definition, { source: 'api', replaceExistingChecks, isFloating }),
+    deregisterService: (serviceId, { isFloating }) => local.deregisterService(serviceId, { isFloating }),
     registerCheck: (definition) => local.registerCheck(definition, { source: 'api' }),
     deregisterCheck: (checkId) => local.deregisterCheck(checkId),
     updateTtl: (checkId, status, output) => local.updateTtl(checkId, status, output),

@@ -60,12 +60,16 @@ export interface AgentApi {
   /** Calls back once when anything about this local service changes (or it goes). @returns a cancel function */
   onServiceChange(serviceId: string, changed: () => void): () => void;
 
-  /** Registers, then pushes to the catalog; a failed push is only logged. */
+  /**
+   * Registers, then pushes to the catalog; a failed push is only logged. `isFloating`: the service belongs to the cluster
+   * and this agent is to carry it, unless it has one of its own with this ID.
+   */
   registerService(
     definition: ServiceDefinition,
-    options: { readonly replaceExistingChecks: boolean },
+    options: { readonly replaceExistingChecks: boolean; readonly isFloating: boolean },
   ): Promise<void>;
-  deregisterService(serviceId: string): Promise<void>;
+  /** `isFloating`: also when it is a floating service that another agent carries. */
+  deregisterService(serviceId: string, options: { readonly isFloating: boolean }): Promise<void>;
   registerCheck(definition: CheckDefinition): Promise<void>;
   deregisterCheck(checkId: string): Promise<void>;
   /** @throws 500 `CheckID "x" does not have associated TTL` */

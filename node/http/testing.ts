@@ -161,14 +161,15 @@ export class FakeAgent implements AgentApi {
 
   async registerService(
     definition: ServiceDefinition,
-    options: { readonly replaceExistingChecks: boolean },
+    options: { readonly replaceExistingChecks: boolean; readonly isFloating: boolean },
   ): Promise<void> {
     this.definitions.push(definition);
-    this.journal.push(`register ${definition.name} ${options.replaceExistingChecks}`);
+    const floating = options.isFloating ? ' floating' : '';
+    this.journal.push(`register ${definition.name} ${options.replaceExistingChecks}${floating}`);
   }
 
-  async deregisterService(serviceId: string): Promise<void> {
-    this.journal.push(`deregister ${serviceId}`);
+  async deregisterService(serviceId: string, options: { readonly isFloating: boolean }): Promise<void> {
+    this.journal.push(`deregister ${serviceId}${options.isFloating ? ' floating' : ''}`);
   }
 
   async registerCheck(definition: CheckDefinition): Promise<void> {

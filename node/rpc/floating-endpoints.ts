@@ -11,8 +11,13 @@ import type {
 import { readEndpoint, writeEndpoint } from './endpoint.ts';
 import type { NoArgs } from './endpoints.ts';
 
-/** Everything that a node is to carry, ordered by service ID. */
-export const floatingOnNode = readEndpoint<{ readonly node: string }, PlacedService[]>('Floating.OnNode');
+/** What a node is to carry, ordered by service ID. */
+export const floatingOnNode = readEndpoint<{ readonly node: string }, FloatingPlace[]>('Floating.OnNode');
+/** Those of the services that are on the node, as it needs them. */
+export const floatingGet = readEndpoint<
+  { readonly node: string; readonly ids: readonly string[] },
+  PlacedService[]
+>('Floating.Get');
 /** Where a floating service is, by its ID or by that of one of its checks; null when there is none. */
 export const floatingPlace = readEndpoint<
   { readonly kind: 'service' | 'check'; readonly id: string },

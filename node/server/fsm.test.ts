@@ -148,17 +148,7 @@ const QUESTIONS: readonly Question[] = [
   question(floatingList, {}),
   question(floatingPlace, { kind: 'service', id: 's1' }),
   question(floatingPlace, { kind: 'check', id: 'f-s2' }),
-  ...['n1', 'n2'].map((node) => ({
-    name: `placements on ${node}`,
-    ask: (harness: Harness) => {
-      const result = harness.read(floatingOnNode, { node });
-      // Statuses are told by other questions; here their changes wake nobody.
-      return {
-        ...result,
-        value: result.value.map(({ id, generation, since }) => ({ id, generation, since })),
-      };
-    },
-  })),
+  ...['n1', 'n2'].map((node) => question(floatingOnNode, { node })),
 ];
 
 /** One random command, with the mix and the small world that make things collide. */

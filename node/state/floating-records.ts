@@ -105,8 +105,8 @@ export function floatingOn(tables: Tables, nodeKey: string): FloatingRecord[] {
 /** All placements. */
 export function floatingPlaces(tables: Tables): Answer<FloatingPlace[]> {
   const value: FloatingPlace[] = [];
-  tables.floating.scan('', undefined, ({ id, node, generation }) => {
-    value.push({ id, node, generation });
+  tables.floating.scan('', undefined, (record) => {
+    value.push(placeOf(record));
     return true;
   });
   return { ...answerOf(value), weightBytes: 100 * value.length };
@@ -121,13 +121,34 @@ export function floatingPlace(
   const index = kind === 'service' ? tables.floatingByService : tables.floatingByCheck;
   const record = index.get(nameKey(id));
   if (record === undefined) return answerOf(null);
-  const { node, generation } = record;
-  return answerOf({ id: record.id, node, generation });
+  return answerOf(placeOf(record));
 }
 
-/** What a node is to carry. Statuses are those of the catalog, but their changes alone wake nobody. */
-export function placedOn(tables: Tables, node: string): Answer<PlacedService[]> {
-  const value = floatingOn(tables, nameKey(node)).map((record) => placedService(tables, record));
+function placeOf({ id, node, generation }: FloatingRecord): FloatingPlace {
+  return { id, node, generation };
+}
+
+/** What a node is to carry, ordered by service ID. */
+export function placedOn(tables: Tables, node: string): Answer<FloatingPlace[]> {
+  const value = floatingOn(tables, nameKey(node)).map(placeOf);
+  return {
+    value,
+    indexOf: (now) => tableIndex(now, 'floating'),
+    topics: [topic.floatingOn(node)],
+    weightBytes: 100 * value.length,
+  };
+}
+
+/** Those of the services that are placed on the node. Changes of statuses alone wake nobody. */
+export function placedServices(
+  tables: Tables,
+  node: string,
+  ids: readonly string[],
+): Answer<PlacedService[]> {
+  const value = ids.flatMap((id) => {
+    const record = placedHere(tables, nameKey(node), id);
+    return record === undefined ? [] : [placedService(tables, record)];
+  });
   return {
     value,
     indexOf: (now) => tableIndex(now, 'floating'),

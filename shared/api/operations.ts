@@ -4,9 +4,11 @@ import { ACL_OPERATIONS, AUTHORIZE } from './acl-operations.ts';
 import { AGENT_OPERATIONS } from './agent-operations.ts';
 import { DISCOVERY, get, MISSING, type Operation, READ } from './operation.ts';
 import { OPERATOR_OPERATIONS } from './operator-operations.ts';
-import { anyObject, flag, list, part, text } from './schema.ts';
+import { anyObject, flag, list, part, text, unsigned } from './schema.ts';
 import { ref } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
+
+const FLOATING_PLACE = part({ ID: text, Node: text, Generation: unsigned });
 
 const INTERNAL: readonly Operation[] = [
   get('internalUiNodes', '/v1/internal/ui/nodes', 'Nodes with everything on them.', list(ref('UiNode')), {
@@ -35,6 +37,20 @@ const INTERNAL: readonly Operation[] = [
     '/v1/internal/proconsul/pool',
     'How a gateway follows the pool.',
     list(part({ node: text, id: text, role: text, status: text, httpAddress: text, isLeader: flag })),
+  ),
+  get(
+    'internalFloatingService',
+    '/v1/internal/proconsul/floating/service/{serviceId}',
+    'Which node carries a floating service.',
+    FLOATING_PLACE,
+    { query: READ, otherwise: MISSING },
+  ),
+  get(
+    'internalFloatingCheck',
+    '/v1/internal/proconsul/floating/check/{check}',
+    'Which node carries the floating service that has a check.',
+    FLOATING_PLACE,
+    { query: READ, otherwise: MISSING },
   ),
 ];
 

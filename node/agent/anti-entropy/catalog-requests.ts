@@ -2,7 +2,7 @@
 
 import type { Clock, Env } from '../../../shared/env.ts';
 import { noClusterLeader } from '../../../shared/errors.ts';
-import type { HealthCheck, Node, Service } from '../../../shared/types/v1.ts';
+import type { FloatingFence, HealthCheck, Node, Service } from '../../../shared/types/v1.ts';
 import type { Backend, CallOptions, ReadOptions } from '../../rpc/backend.ts';
 import {
   catalogDeregister,
@@ -84,7 +84,7 @@ export class CatalogRequests {
           if (service !== undefined)
             await backend.write(
               catalogRegister,
-              registerRequest(node, service, checks, withNode),
+              registerRequest(node, service, checks, withNode, this.#fence(operation.service)),
               call.options,
             );
           return;
@@ -94,7 +94,7 @@ export class CatalogRequests {
           if (checks.length > 0)
             await backend.write(
               catalogRegister,
-              registerRequest(node, undefined, checks, withNode),
+              registerRequest(node, undefined, checks, withNode, this.#fence(operation.service)),
               call.options,
             );
           return;
@@ -118,6 +118,11 @@ export class CatalogRequests {
     } finally {
       call.release();
     }
+  }
+
+  #fence(serviceId: string): FloatingFence | undefined {
+    const carriage = this.#options.state.service(serviceId)?.floating;
+    return carriage === undefined ? undefined : { ServiceID: serviceId, Generation: carriage.generation };
   }
 
   #checks(ids: readonly string[]): HealthCheck[] {

@@ -90,6 +90,25 @@ export class SyncCore {
     item.droppedChecks = [...(item.droppedChecks ?? []), ...checkIds];
   }
 
+  /** The catalog has it as it is here, whatever was to be told. */
+  serviceKnown(id: string): void {
+    this.#known(this.#services, this.#dirtyServices, id, '').droppedChecks = undefined;
+  }
+
+  checkKnown(id: string, serviceId: string): void {
+    this.#known(this.#checks, this.#dirtyChecks, id, serviceId);
+  }
+
+  /** It is gone here, and the catalog needs no telling. */
+  serviceForgotten(id: string, checkIds: readonly string[]): void {
+    for (const checkId of checkIds) this.checkForgotten(checkId);
+    this.#forget(this.#services, this.#dirtyServices, id, '');
+  }
+
+  checkForgotten(id: string): void {
+    this.#forget(this.#checks, this.#dirtyChecks, id, this.#checks.get(id)?.serviceId ?? '');
+  }
+
   nodeChanged(): void {
     this.#node = 'changed';
     this.#nodeVersion++;
@@ -226,6 +245,26 @@ export class SyncCore {
     if (wish === 'removed') this.#countRemoved(items, dirty, item);
     if (item.sending === 0 && (wish === 'changed' || wish === 'removed')) dirty.add(item);
     return item;
+  }
+
+  #known(items: Map<string, SyncItem>, dirty: DirtySet, id: string, serviceId: string): SyncItem {
+    const item = items.get(id) ?? newItem(id, serviceId, 'told');
+    items.set(id, item);
+    if (item.wish === 'removed' && item.version > 0) this.#removedCount--;
+    dirty.delete(item);
+    item.wish = 'told';
+    // What is under way says something older.
+    item.version++;
+    item.serviceId = serviceId;
+    tellWaiters(item);
+    return item;
+  }
+
+  #forget(items: Map<string, SyncItem>, dirty: DirtySet, id: string, serviceId: string): void {
+    if (!items.has(id)) return;
+    const item = this.#known(items, dirty, id, serviceId);
+    // An operation that is under way must find its item, so that it does not settle a later one.
+    if (item.sending === 0 && item.busy === 0) items.delete(id);
   }
 
   #countRemoved(items: Map<string, SyncItem>, dirty: DirtySet, newest: SyncItem): void {

@@ -48,6 +48,7 @@ function createSync(
     checkUpdateIntervalMs,
     agentToken: () => 'agent',
     defaultToken: () => 'default',
+    onMisplaced: () => {},
   });
 }
 

@@ -7,7 +7,7 @@ import type { LocalChange } from '../local/local-state.ts';
 import { type CatalogRequestOptions, CatalogRequests } from './catalog-requests.ts';
 import { isRegistration, type Operation, type Outcome, SyncCore } from './core.ts';
 import { logOutcome } from './log-lines.ts';
-import { isMissingService, outcomeOf } from './messages.ts';
+import { isMissingService, isNotPlaced, outcomeOf } from './messages.ts';
 import { fullSyncDelayMs, outputDelayMs, retryDelayMs, serverJoinedDelayMs } from './timing.ts';
 
 export interface AntiEntropyOptions extends CatalogRequestOptions {
@@ -16,6 +16,8 @@ export interface AntiEntropyOptions extends CatalogRequestOptions {
   readonly fullSyncIntervalMs: number;
   /** 0: output-only changes are pushed at once. */
   readonly checkUpdateIntervalMs: number;
+  /** A floating service is not placed here as this agent believed. */
+  readonly onMisplaced: () => void;
 }
 
 export interface AntiEntropy {
@@ -119,19 +121,23 @@ class SyncDriver implements AntiEntropy {
     const isNew = this.#state !== 'new';
     switch (change.kind) {
       case 'service-set':
-        core.serviceSet(change.id, isNew);
+        if (change.isKnown) core.serviceKnown(change.id);
+        else core.serviceSet(change.id, isNew);
         break;
       case 'service-removed':
         for (const checkId of change.checkIds) this.#cancelDeferred(checkId);
-        core.serviceRemoved(change.id, change.checkIds);
+        if (change.isKnown) core.serviceForgotten(change.id, change.checkIds);
+        else core.serviceRemoved(change.id, change.checkIds);
         break;
       case 'check-set':
         this.#cancelDeferred(change.id);
-        core.checkSet(change.id, change.serviceId, isNew);
+        if (change.isKnown) core.checkKnown(change.id, change.serviceId);
+        else core.checkSet(change.id, change.serviceId, isNew);
         break;
       case 'check-removed':
         this.#cancelDeferred(change.id);
-        core.checkRemoved(change.id);
+        if (change.isKnown) core.checkForgotten(change.id);
+        else core.checkRemoved(change.id);
         break;
       case 'check-reported':
         if (change.outputOnly && this.#options.checkUpdateIntervalMs > 0) {
@@ -201,7 +207,9 @@ class SyncDriver implements AntiEntropy {
     this.#core.finished(operation, outcome, nodeVersion);
     if (this.#state === 'stopped') return;
     // When the servers go, everything under way fails with them: one line says it.
-    if (outcome !== 'failed' || this.#isAnswering || isProbe)
+    const isMisplaced = outcome === 'refused' && isNotPlaced(failure);
+    if (isMisplaced) this.#options.onMisplaced();
+    else if (outcome !== 'failed' || this.#isAnswering || isProbe)
       logOutcome(this.#options.log, operation, outcome, failure);
     if (outcome === 'failed') {
       this.#onNoAnswer();

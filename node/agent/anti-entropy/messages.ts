@@ -1,7 +1,14 @@
 /** The requests that anti-entropy sends, and what to make of the answers. */
 
 import { type ConsulError, toConsulError } from '../../../shared/errors.ts';
-import type { DeregisterRequest, HealthCheck, RegisterRequest, Service } from '../../../shared/types/v1.ts';
+import { NOT_PLACED } from '../../../shared/types/floating.ts';
+import type {
+  DeregisterRequest,
+  FloatingFence,
+  HealthCheck,
+  RegisterRequest,
+  Service,
+} from '../../../shared/types/v1.ts';
 import type { Outcome } from './core.ts';
 
 /** How the node itself goes into the catalog. */
@@ -14,12 +21,16 @@ export interface NodeEntry {
   readonly datacenter: string;
 }
 
-/** @param withNode false leaves the node's entry as the catalog has it */
+/**
+ * @param withNode false leaves the node's entry as the catalog has it
+ * @param fence    for a floating service: the placement by which this agent carries it
+ */
 export function registerRequest(
   node: NodeEntry,
   service: Service | undefined,
   checks: readonly HealthCheck[],
   withNode: boolean,
+  fence?: FloatingFence,
 ): RegisterRequest {
   const [only] = checks;
   return {
@@ -33,11 +44,20 @@ export function registerRequest(
     Check: checks.length === 1 && only !== undefined ? withoutIndexes(only) : null,
     Checks: checks.length > 1 ? checks.map(withoutIndexes) : null,
     SkipNodeUpdate: !withNode,
+    ...(fence !== undefined && { Floating: fence }),
   };
 }
 
 export function deregisterRequest(node: NodeEntry, serviceId: string, checkId: string): DeregisterRequest {
-  return { Datacenter: node.datacenter, Node: node.nodeName, ServiceID: serviceId, CheckID: checkId };
+  // What is placed here and was not learnt yet is not left over.
+  const kept = { KeepFloating: true };
+  return {
+    Datacenter: node.datacenter,
+    Node: node.nodeName,
+    ServiceID: serviceId,
+    CheckID: checkId,
+    ...kept,
+  };
 }
 
 /** What a failure means for the item that was sent. */
@@ -60,6 +80,11 @@ export function outcomeOf(thrown: unknown): Exclude<Outcome, 'done'> {
 /** The catalog has no such service, so it cannot take a check of it. */
 export function isMissingService(thrown: unknown): boolean {
   return toConsulError(thrown).message.includes('Missing service registration');
+}
+
+/** The catalog takes nothing about this floating service from this agent, or not by this placement. */
+export function isNotPlaced(thrown: unknown): boolean {
+  return toConsulError(thrown).message.includes(NOT_PLACED);
 }
 
 function isAclNotFound(error: ConsulError): boolean {

@@ -7,6 +7,7 @@ import type {
   DefinitionSource,
   ServiceDefinition,
 } from '../../../shared/types/definitions.ts';
+import type { FloatingPart } from '../../../shared/types/floating.ts';
 import type { CheckStatus, HealthCheck, Service } from '../../../shared/types/v1.ts';
 import { startCoordinateSender } from '../anti-entropy/coordinates.ts';
 import { type AntiEntropy, createAntiEntropy } from '../anti-entropy/driver.ts';
@@ -16,13 +17,15 @@ import { messageOf } from '../checks/go-errors.ts';
 import { cutTtlOutput } from '../checks/output-buffer.ts';
 import { DEFAULT_OUTPUT_MAX_BYTES, outputLimit } from '../checks/probe.ts';
 import { deregisterAfterMs, REAP_INTERVAL_MS, servicesToReap } from '../checks/reaper.ts';
+import { Carrier } from '../floating/carrier.ts';
 import { maintenanceCheck, NODE_MAINTENANCE_ID, serviceMaintenanceId } from './maintenance.ts';
-import { prepareCheck, prepareService } from './prepare.ts';
+import { type PreparedService, prepareCheck, prepareService } from './prepare.ts';
 import { serviceIdOf } from './registration.ts';
 import { Registry } from './registry.ts';
 import { sidecarIdOf } from './sidecar.ts';
 import type {
   Definitions,
+  DeregisterServiceOptions,
   LocalAgent,
   LocalAgentOptions,
   LocalAgentStats,
@@ -43,6 +46,7 @@ class LocalServices implements LocalAgent {
   readonly #options: LocalAgentOptions;
   readonly #registry: Registry;
   readonly #sync: AntiEntropy;
+  readonly #carrier: Carrier;
   #node: NodeEntry;
   #reapTimer: Timer | undefined;
   #stopCoordinates: (() => void) | undefined;
@@ -63,6 +67,14 @@ class LocalServices implements LocalAgent {
       checkUpdateIntervalMs: options.checkUpdateIntervalMs ?? DEFAULT_CHECK_UPDATE_INTERVAL_MS,
       agentToken: options.agentToken ?? (() => ''),
       defaultToken: options.defaultToken ?? (() => ''),
+      onMisplaced: () => this.#carrier.refresh(),
+    });
+    this.#carrier = new Carrier({
+      ...options,
+      registry: this.#registry,
+      node: () => this.#node,
+      agentToken: options.agentToken ?? (() => ''),
+      defaultToken: options.defaultToken ?? (() => ''),
     });
   }
 
@@ -71,6 +83,7 @@ class LocalServices implements LocalAgent {
     this.#registry.replaceFileDefinitions(definitions, persisted.ttlStates);
     this.#registry.restore(persisted);
     this.#sync.start();
+    this.#carrier.start();
     this.#scheduleReap();
     this.#startCoordinates();
   }
@@ -78,6 +91,7 @@ class LocalServices implements LocalAgent {
   async stop(): Promise<void> {
     this.#reapTimer?.cancel();
     this.#stopCoordinates?.();
+    this.#carrier.stop();
     this.#registry.runner.close();
     this.#sync.stop();
     await this.#registry.persistence.close();
@@ -99,6 +113,14 @@ class LocalServices implements LocalAgent {
     const registry = this.#registry;
     const prepared = prepareService(definition, options.source, registry.prepareContext());
     const mainId = serviceIdOf(definition);
+    const carriage = registry.state.service(mainId)?.floating;
+    if (
+      options.isFloating === true &&
+      (carriage !== undefined || registry.state.service(mainId) === undefined)
+    )
+      return this.#carrier.register(floatingParts(prepared), options.replaceExistingChecks);
+    // Who registers it directly wants it to be this agent's.
+    if (carriage !== undefined) await this.#carrier.release(carriage.id, definition.token);
     const isNew = registry.state.service(mainId) === undefined;
     const unwanted = new Set(options.replaceExistingChecks ? registry.state.checkIdsOf(mainId) : []);
     const serviceIds: string[] = [];
@@ -123,9 +145,15 @@ class LocalServices implements LocalAgent {
     await pushed;
   }
 
-  async deregisterService(serviceId: string): Promise<void> {
+  async deregisterService(serviceId: string, options?: DeregisterServiceOptions): Promise<void> {
     if (serviceId === '') throw refused('ServiceID missing');
     const { state } = this.#registry;
+    const record = state.service(serviceId);
+    const isCarried = record?.floating !== undefined;
+    const wasFloating =
+      (isCarried || options?.isFloating === true) &&
+      (await this.#carrier.deregister(serviceId, 0, record?.token ?? ''));
+    if (isCarried || (wasFloating && record === undefined)) return;
     if (state.service(serviceId) === undefined) {
       const error = `Service ${JSON.stringify(serviceId)} does not exist`;
       this.#options.log.warn('Failed to deregister service', { service: serviceId, error });
@@ -147,6 +175,10 @@ class LocalServices implements LocalAgent {
     const registry = this.#registry;
     const built = prepareCheck(definition, options.source, registry.prepareContext());
     const { CheckID: id } = built.check;
+    if (this.#isCarried(built.check.ServiceID)) {
+      const set = [{ check: built.check, definition: built.definition }];
+      return this.#carrier.changeChecks(built.check.ServiceID, { set }, definition.token);
+    }
     const isNew = registry.state.check(id) === undefined;
     registry.applyCheck(built, options.source, undefined);
     const pushed = this.#sync.pushed([], [id]);
@@ -158,6 +190,9 @@ class LocalServices implements LocalAgent {
 
   async deregisterCheck(checkId: string): Promise<void> {
     if (checkId === '') throw refused('CheckID missing');
+    const service = this.#registry.state.serviceOfCheck(checkId);
+    if (service?.floating !== undefined)
+      return this.#carrier.changeChecks(service.service.ID, { remove: [checkId] }, service.token);
     const removals = this.#registry.removeCheck(checkId);
     const pushed = this.#sync.pushed([], [checkId]);
     await this.#saved(removals);
@@ -173,7 +208,8 @@ class LocalServices implements LocalAgent {
     this.#options.log.debug('Check status updated', { check: checkId, status });
     this.#registry.runner.renewTtl(checkId, kept);
     this.#registry.report(checkId, { status, output: kept });
-    this.#registry.persistence.saveTtlState(checkId, status, kept, definition.ttlMs);
+    if (!this.#isCarried(definition.serviceId))
+      this.#registry.persistence.saveTtlState(checkId, status, kept, definition.ttlMs);
   }
 
   async setNodeMaintenance(enable: boolean, reason: string): Promise<void> {
@@ -231,9 +267,15 @@ class LocalServices implements LocalAgent {
     };
   }
 
+  #isCarried(serviceId: string): boolean {
+    return this.#registry.state.service(serviceId)?.floating !== undefined;
+  }
+
   async #addMaintenance(check: HealthCheck): Promise<void> {
     const { CheckID: id } = check;
     const registry = this.#registry;
+    if (this.#isCarried(check.ServiceID))
+      return this.#carrier.changeChecks(check.ServiceID, { set: [{ check, definition: null }] }, '');
     registry.setCheck({ check, definition: undefined, token: '', source: 'api', criticalSinceMs: undefined });
     const pushed = this.#sync.pushed([], [id]);
     await this.#saved(registry.saveChecks([id]), () => registry.forgetCheck(id));
@@ -260,7 +302,7 @@ class LocalServices implements LocalAgent {
   #reap(): void {
     const { env, log } = this.#options;
     for (const [service, check] of servicesToReap(this.#reapCandidates(), env.clock.monotonicMs())) {
-      this.deregisterService(service).then(
+      this.#reapService(service).then(
         () =>
           log.info('Check for service has been critical for too long; deregistered service', {
             service,
@@ -274,6 +316,13 @@ class LocalServices implements LocalAgent {
           }),
       );
     }
+  }
+
+  /** What was moved away meanwhile may be well where it is now. */
+  async #reapService(serviceId: string): Promise<void> {
+    const record = this.#registry.state.service(serviceId);
+    if (record?.floating === undefined) return this.deregisterService(serviceId);
+    await this.#carrier.deregister(serviceId, record.floating.generation, record.token);
   }
 
   *#reapCandidates() {
@@ -298,6 +347,10 @@ class LocalServices implements LocalAgent {
       agentToken: agentToken ?? (() => ''),
     });
   }
+}
+
+function floatingParts(prepared: readonly PreparedService[]): FloatingPart[] {
+  return prepared.map(({ service, token, isSidecar, checks }) => ({ service, token, isSidecar, checks }));
 }
 
 function nodeEntry(options: LocalAgentOptions, nodeMeta: Readonly<Record<string, string>>): NodeEntry {

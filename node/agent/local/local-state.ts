@@ -11,6 +11,18 @@ export interface ServiceRecord {
   readonly source: DefinitionSource;
   /** Made for `connect.sidecar_service` of another service and removed with it. */
   readonly isSidecar: boolean;
+  /** Set while this agent only carries it. Nothing of it is persisted here. */
+  readonly floating?: Carriage | undefined;
+}
+
+/** On what grounds this agent carries a floating service. */
+export interface Carriage {
+  /** ID of the floating service that this one is, or is the sidecar of. */
+  readonly id: string;
+  /** See `FloatingPlace`. */
+  readonly generation: number;
+  /** See `PlacedService`. */
+  readonly since: number;
 }
 
 export interface CheckRecord {
@@ -23,10 +35,21 @@ export interface CheckRecord {
   readonly criticalSinceMs: number | undefined;
 }
 
+/** `isKnown`: the catalog has it so already. */
 export type LocalChange =
-  | { readonly kind: 'service-set'; readonly id: string }
-  | { readonly kind: 'service-removed'; readonly id: string; readonly checkIds: readonly string[] }
-  | { readonly kind: 'check-set'; readonly id: string; readonly serviceId: string }
+  | { readonly kind: 'service-set'; readonly id: string; readonly isKnown: boolean }
+  | {
+      readonly kind: 'service-removed';
+      readonly id: string;
+      readonly checkIds: readonly string[];
+      readonly isKnown: boolean;
+    }
+  | {
+      readonly kind: 'check-set';
+      readonly id: string;
+      readonly serviceId: string;
+      readonly isKnown: boolean;
+    }
   | {
       readonly kind: 'check-reported';
       readonly id: string;
@@ -34,7 +57,12 @@ export type LocalChange =
       /** Only the output changed. */
       readonly outputOnly: boolean;
     }
-  | { readonly kind: 'check-removed'; readonly id: string; readonly serviceId: string };
+  | {
+      readonly kind: 'check-removed';
+      readonly id: string;
+      readonly serviceId: string;
+      readonly isKnown: boolean;
+    };
 
 /**
  * Invariants: a check that names a service has that service here; `#services` and `#checks` hold exactly the objects of
@@ -70,6 +98,12 @@ export class LocalState {
     return this.#serviceRecords;
   }
 
+  /** The service that a check belongs to; undefined for one of the node. */
+  serviceOfCheck(checkId: string): ServiceRecord | undefined {
+    const check = this.#checks.get(checkId);
+    return check === undefined ? undefined : this.#serviceRecords.get(check.ServiceID);
+  }
+
   checkRecords(): Iterable<[string, CheckRecord]> {
     return this.#checkRecords;
   }
@@ -98,13 +132,13 @@ export class LocalState {
   }
 
   /** Adds or replaces. Checks that the service keeps get its new name and tags. */
-  setService(record: ServiceRecord): void {
+  setService(record: ServiceRecord, isKnown = false): void {
     const id = record.service.ID;
     const before = this.#services.get(id);
     this.#services.set(id, record.service);
     this.#serviceRecords.set(id, record);
-    this.#emit({ kind: 'service-set', id });
-    for (const checkId of this.checkIdsOf(id)) this.#renameService(checkId, record.service);
+    this.#emit({ kind: 'service-set', id, isKnown });
+    for (const checkId of this.checkIdsOf(id)) this.#renameService(checkId, record.service, isKnown);
     if (before === undefined || !isSameService(before, record.service)) this.#wakeServiceWatchers(id);
   }
 
@@ -119,7 +153,7 @@ export class LocalState {
   }
 
   /** Removes it with its checks. @returns the checks' IDs, or undefined when there is no such service */
-  removeService(id: string): readonly string[] | undefined {
+  removeService(id: string, isKnown = false): readonly string[] | undefined {
     if (!this.#serviceRecords.delete(id)) return undefined;
     this.#services.delete(id);
     const checkIds = this.checkIdsOf(id);
@@ -128,31 +162,31 @@ export class LocalState {
       this.#checkRecords.delete(checkId);
     }
     this.#checkIds.delete(id);
-    this.#emit({ kind: 'service-removed', id, checkIds });
+    this.#emit({ kind: 'service-removed', id, checkIds, isKnown });
     this.#wakeServiceWatchers(id);
     return checkIds;
   }
 
   /** Adds or replaces. The check's service must be here. */
-  setCheck(record: CheckRecord): void {
+  setCheck(record: CheckRecord, isKnown = false): void {
     const { CheckID: id, ServiceID: serviceId } = record.check;
     const before = this.#checks.get(id);
     if (before !== undefined && before.ServiceID !== serviceId) this.#unlink(id, before.ServiceID);
     const ids = this.#checkIds.get(serviceId) ?? new Set();
     this.#checkIds.set(serviceId, ids.add(id));
     this.#replaceCheck(record);
-    this.#emit({ kind: 'check-set', id, serviceId });
+    this.#emit({ kind: 'check-set', id, serviceId, isKnown });
   }
 
   /** @returns whether it was there */
-  removeCheck(id: string): boolean {
+  removeCheck(id: string, isKnown = false): boolean {
     const record = this.#checkRecords.get(id);
     if (record === undefined) return false;
     const serviceId = record.check.ServiceID;
     this.#checkRecords.delete(id);
     this.#checks.delete(id);
     this.#unlink(id, serviceId);
-    this.#emit({ kind: 'check-removed', id, serviceId });
+    this.#emit({ kind: 'check-removed', id, serviceId, isKnown });
     return true;
   }
 
@@ -173,7 +207,7 @@ export class LocalState {
     this.#emit({ kind: 'check-reported', id: checkId, serviceId: check.ServiceID, outputOnly });
   }
 
-  #renameService(checkId: string, service: Service): void {
+  #renameService(checkId: string, service: Service, isKnown: boolean): void {
     const record = this.#checkRecords.get(checkId);
     if (record === undefined) return;
     const { check } = record;
@@ -182,7 +216,7 @@ export class LocalState {
       ...record,
       check: { ...check, ServiceName: service.Service, ServiceTags: service.Tags },
     });
-    this.#emit({ kind: 'check-set', id: checkId, serviceId: service.ID });
+    this.#emit({ kind: 'check-set', id: checkId, serviceId: service.ID, isKnown });
   }
 
   #replaceCheck(record: CheckRecord): void {

@@ -9,7 +9,7 @@ import type { CheckResult } from '../checks/types.ts';
 import { type CheckRunner, createCheckRunner } from './check-runner.ts';
 import { dnsNameWarnings } from './dns-names.ts';
 import { isSameCheckRecord, isSameServiceRecord, prepareFileDefinitions } from './file-definitions.ts';
-import { type CheckRecord, LocalState } from './local-state.ts';
+import { type Carriage, type CheckRecord, LocalState, type ServiceRecord } from './local-state.ts';
 import type { TtlState } from './persisted-form.ts';
 import { createPersistence, NO_PERSISTENCE, type Persisted, type Persistence } from './persistence.ts';
 import { type PrepareContext, type PreparedService, requirePermitted } from './prepare.ts';
@@ -96,12 +96,40 @@ export class Registry {
 
   /** With its checks. @returns resolves when the files are gone */
   removeService(serviceId: string): Promise<void>[] {
+    if (this.state.service(serviceId)?.floating !== undefined) {
+      this.dropCarried(serviceId);
+      return [];
+    }
     const checkIds = this.state.removeService(serviceId) ?? [];
     for (const id of checkIds) this.runner.stop(id);
     return [
       this.persistence.removeService(serviceId),
       ...checkIds.map((id) => this.persistence.removeCheck(id)),
     ];
+  }
+
+  /** Puts a service here that this agent carries: not persisted, and in the catalog already. */
+  carryService(record: ServiceRecord & { readonly floating: Carriage }): void {
+    this.state.setService(record, true);
+  }
+
+  /** @param restarts whether the check starts anew @param isKnown whether the catalog has this status */
+  carryCheck(record: CheckRecord, restarts: boolean, isKnown: boolean): void {
+    const { CheckID: id } = record.check;
+    this.state.setCheck(record, isKnown);
+    if (!restarts) return;
+    if (record.definition === undefined) this.runner.stop(id);
+    else this.runner.start(id, record.definition);
+  }
+
+  /** The catalog needs no telling: whoever decided it has changed it. */
+  dropCarried(serviceId: string): void {
+    for (const id of this.state.removeService(serviceId, true) ?? []) this.runner.stop(id);
+  }
+
+  dropCarriedCheck(checkId: string): void {
+    this.runner.stop(checkId);
+    this.state.removeCheck(checkId, true);
   }
 
   removeCheck(checkId: string): Promise<void>[] {

@@ -73,6 +73,13 @@ export interface Definitions {
 export interface RegisterServiceOptions {
   readonly source: DefinitionSource;
   readonly replaceExistingChecks: boolean;
+  /** The service belongs to the cluster and this agent is to carry it; one that is this agent's own stays its own. */
+  readonly isFloating?: boolean | undefined;
+}
+
+export interface DeregisterServiceOptions {
+  /** Also when it is a floating service that another agent carries. */
+  readonly isFloating: boolean;
 }
 
 /** The section `agent` of `proconsul info`. */
@@ -99,9 +106,9 @@ export interface LocalAgent {
   /** Calls back once when this service's definition changes or goes. */
   onServiceChange(serviceId: string, changed: () => void): () => void;
 
-  /** Resolves when on disk and pushed; a failed push is only logged. @throws ConsulError, nothing changed then */
+  /** Resolves when on disk and pushed (floating: committed); a failed push is only logged. @throws ConsulError, nothing changed then */
   registerService(definition: ServiceDefinition, options: RegisterServiceOptions): Promise<void>;
-  deregisterService(serviceId: string): Promise<void>;
+  deregisterService(serviceId: string, options?: DeregisterServiceOptions): Promise<void>;
   registerCheck(definition: CheckDefinition, options?: { readonly source: DefinitionSource }): Promise<void>;
   deregisterCheck(checkId: string): Promise<void>;
   /** Cuts the output to the limit itself. Resolves at once; the push follows. */

@@ -8,7 +8,7 @@ import type {
   RegisterRequest,
   Service,
 } from '../../../shared/types/v1.ts';
-import type { Backend, CallOptions, JsonReply, ReadReply } from '../../rpc/backend.ts';
+import type { Backend, CallOptions, JsonReply, ReadOptions, ReadReply } from '../../rpc/backend.ts';
 import type { ReadEndpoint, WriteEndpoint } from '../../rpc/endpoint.ts';
 
 export interface WriteSeen {
@@ -50,7 +50,12 @@ export class FakeBackend implements Backend {
     });
   }
 
-  read<Args, Result>(endpoint: ReadEndpoint<Args, Result>, _args: Args): Promise<ReadReply<Result>> {
+  read<Args, Result>(
+    endpoint: ReadEndpoint<Args, Result>,
+    _args: Args,
+    options: ReadOptions,
+  ): Promise<ReadReply<Result>> {
+    if (endpoint.name === 'Floating.OnNode') return noPlacements(options) as Promise<ReadReply<Result>>;
     this.reads++;
     if (this.failure !== undefined) return Promise.reject(this.failure);
     const value: unknown =
@@ -127,4 +132,10 @@ export class FakeBackend implements Backend {
     this.services.delete(request.ServiceID);
     for (const [id, check] of this.checks) if (check.ServiceID === request.ServiceID) this.checks.delete(id);
   }
+}
+
+/** Nothing is placed anywhere, ever: who waits for it waits on. */
+function noPlacements({ minIndex }: ReadOptions): Promise<ReadReply<unknown>> {
+  if (minIndex !== undefined && minIndex > 0) return new Promise(() => {});
+  return Promise.resolve({ meta: { index: 1, knownLeader: true, lastContactMs: 0 }, value: [] });
 }

@@ -91,7 +91,18 @@ async function register(request: HttpRequest): Promise<Reply> {
   const replace = request.query.get('replace-existing-checks');
   const replaceExistingChecks = replace === '' || replace === 'true';
   const agent = agentOf(request);
-  return done(agent.registerService(withToken(definition, request), { replaceExistingChecks }));
+  const isFloating = asksToFloat(request);
+  return done(agent.registerService(withToken(definition, request), { replaceExistingChecks, isFloating }));
+}
+
+/**
+ * Gateways say by this header that they stand for all agents: the service belongs to the cluster rather than to the
+ * agent that was asked. It needs no more permission than the registration itself.
+ */
+const FLOATING_HEADER = 'x-proconsul-floating';
+
+function asksToFloat(request: HttpRequest): boolean {
+  return request.header(FLOATING_HEADER) === '1';
 }
 
 /** The token in the body is the one for syncing; the request's own stands in when there is none. */
@@ -108,7 +119,7 @@ function deregister(request: HttpRequest): Promise<Reply> {
   request.refuseNamespace();
   const id = request.after('/v1/agent/service/deregister/');
   if (id === '') throw refused('ServiceID missing');
-  return done(agentOf(request).deregisterService(id));
+  return done(agentOf(request).deregisterService(id, { isFloating: asksToFloat(request) }));
 }
 
 function maintenance(request: HttpRequest): Promise<Reply> {

@@ -48,6 +48,19 @@ describe('the agent itself', () => {
     expect(await get(`/v1/agent/members${query}`)).toMatchObject({ status, text });
   });
 
+  test('where a floating service is', async () => {
+    expect(await get('/v1/internal/proconsul/floating/service/')).toMatchObject({
+      status: 400,
+      text: 'Missing service ID',
+    });
+    server.backend.answer('Floating.Place', () => ({ id: 'a/b', node: 'n2', generation: 7 }));
+    expect((await get('/v1/internal/proconsul/floating/check/x')).text).toBe(
+      '{"ID":"a/b","Node":"n2","Generation":7}',
+    );
+    server.backend.answer('Floating.Place', () => null);
+    expect((await get('/v1/internal/proconsul/floating/service/a/b')).status).toBe(404);
+  });
+
   test('a client agent has no WAN members', async () => {
     const client = await startTestServer();
     client.agent.members = () => null as never;
@@ -304,6 +317,18 @@ describe('local services', () => {
       status: 400,
       text: `Request decode failed: ${complaint}`,
     });
+  });
+
+  test('a gateway registers and deregisters for the cluster', async () => {
+    const headers = { 'X-Proconsul-Floating': '1' };
+    await send(server, 'PUT', '/v1/agent/service/register', { headers, body: '{"Name":"web"}' });
+    expect(server.agent.journal.at(-1)).toBe('register web false floating');
+    await send(server, 'PUT', '/v1/agent/service/deregister/web', { headers });
+    expect(server.agent.journal.at(-1)).toBe('deregister web floating');
+    await send(server, 'PUT', '/v1/agent/service/deregister/web', {
+      headers: { 'X-Proconsul-Floating': '0' },
+    });
+    expect(server.agent.journal.at(-1)).toBe('deregister web');
   });
 
   test('deregister and maintenance', async () => {

@@ -1,14 +1,17 @@
 /** `/v1/agent/*` but services, checks and health: what the agent says of itself and how it is steered. */
 
 import { badRequest, ConsulError, refused } from '../../../shared/errors.ts';
+import type { FloatingPlace } from '../../../shared/types/floating.ts';
+import { floatingPlace } from '../../rpc/floating-endpoints.ts';
 import type { AgentApi, AgentSelf } from '../agent-api.ts';
 import { memberJson, sortedByKey, sortedDeep } from '../agent-json.ts';
-import { EMPTY_OK, jsonReply, type Reply } from '../reply.ts';
+import { PLAIN_READ, serveValue } from '../read.ts';
+import { EMPTY_OK, jsonReply, NOT_FOUND, type Reply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
 import { aclDisabled } from './acl.ts';
 import { monitor } from './monitor.ts';
-import { parseGoBool } from './parts.ts';
+import { parseGoBool, requiredPart } from './parts.ts';
 
 export const agentRoutes = [
   route('PUT', '/v1/agent/token/', () => {
@@ -39,7 +42,24 @@ export const agentRoutes = [
   route('GET', '/v1/internal/proconsul/pool', async (request) =>
     jsonReply(await agentOf(request).pool(), request.isPretty),
   ),
+  // Ours: where a gateway finds a floating service, by its ID or by that of one of its checks.
+  route('GET', '/v1/internal/proconsul/floating/service/', floatingPlaceOf('service')),
+  route('GET', '/v1/internal/proconsul/floating/check/', floatingPlaceOf('check')),
 ];
+
+function floatingPlaceOf(kind: 'service' | 'check') {
+  const prefix = `/v1/internal/proconsul/floating/${kind}/`;
+  return (request: HttpRequest): Promise<Reply> => {
+    const id = requiredPart(request, prefix, `Missing ${kind} ID`);
+    return serveValue(request, floatingPlace, { kind, id }, PLAIN_READ, (place, headers) =>
+      place === null ? NOT_FOUND : jsonReply(placeJson(place), request.isPretty, headers),
+    );
+  };
+}
+
+function placeJson({ id, node, generation }: FloatingPlace): unknown {
+  return { ID: id, Node: node, Generation: generation };
+}
 
 export function agentOf(request: HttpRequest): AgentApi {
   return request.context.dependencies.agent;

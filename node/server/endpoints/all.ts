@@ -22,6 +22,7 @@ export const READ_HANDLERS: readonly AnyReadHandler[] = [
   catalog.nodeServiceListHandler,
   catalog.listDatacentersHandler,
   floating.onNodeHandler,
+  floating.getHandler,
   floating.placeHandler,
   floating.listHandler,
   health.nodeChecksHandler,

@@ -10,6 +10,7 @@ import {
   floatingAssign,
   floatingChecks,
   floatingDeregister,
+  floatingGet,
   floatingList,
   floatingOnNode,
   floatingPlace,
@@ -68,7 +69,10 @@ describe('a floating service', () => {
     const placed = harness.write(floatingRegister, web('n1'));
     expect(placed).toMatchObject({ id: 'web', node: 'n1', generation: harness.index, since: harness.index });
     expect(shown()).toEqual(['n1:critical']);
-    expect(harness.value(floatingOnNode, { node: 'N1' })).toEqual([placed]);
+    expect(harness.value(floatingOnNode, { node: 'N1' })).toEqual([
+      { id: 'web', node: 'n1', generation: harness.index },
+    ]);
+    expect(harness.value(floatingGet, { node: 'n1', ids: ['web', 'db'] })).toEqual([placed]);
     expect(harness.value(floatingPlace, { kind: 'check', id: 'alive' })).toMatchObject({
       id: 'web',
       node: 'n1',
@@ -86,7 +90,7 @@ describe('a floating service', () => {
     ]);
     expect(seen).toEqual([['n2:passing']]);
     expect(harness.value(floatingOnNode, { node: 'n1' })).toEqual([]);
-    const [placed] = harness.value(floatingOnNode, { node: 'n2' });
+    const [placed] = harness.value(floatingGet, { node: 'n2', ids: ['web'] });
     expect(placed).toMatchObject({
       since: harness.index,
       parts: [{ checks: [{ check: { Status: 'passing' } }] }],

@@ -6,12 +6,18 @@ import {
   floatingAssign,
   floatingChecks,
   floatingDeregister,
+  floatingGet,
   floatingList,
   floatingOnNode,
   floatingPlace,
   floatingRegister,
 } from '../../rpc/floating-endpoints.ts';
-import { floatingPlaces, placedOn, floatingPlace as placeOf } from '../../state/floating-records.ts';
+import {
+  floatingPlaces,
+  placedOn,
+  placedServices,
+  floatingPlace as placeOf,
+} from '../../state/floating-records.ts';
 import { checkNodeId, namedService } from './catalog.ts';
 import { readFromTables, writeByCommand } from './define.ts';
 
@@ -19,6 +25,10 @@ import { readFromTables, writeByCommand } from './define.ts';
 export const MAX_MOVES = 256;
 
 export const onNodeHandler = readFromTables(floatingOnNode, (tables, { node }) => placedOn(tables, node));
+
+export const getHandler = readFromTables(floatingGet, (tables, { node, ids }) =>
+  placedServices(tables, node, ids),
+);
 
 export const placeHandler = readFromTables(floatingPlace, (tables, { kind, id }) =>
   placeOf(tables, kind, id),
