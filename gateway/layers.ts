@@ -30,6 +30,7 @@ import { classify } from './routing/classify.ts';
 import { createDeadEntries } from './routing/dead-entries.ts';
 import { createAskEveryone } from './routing/everyone.ts';
 import { type AskAgent, createOwners } from './routing/owners.ts';
+import { createPlacements } from './routing/placements.ts';
 import { createSendToAgent, LOCAL_ANSWER_MS, type SendToAgent } from './routing/send-to-agent.ts';
 import { createNamedAgent, createVirtualAgent, namedAgent } from './routing/virtual-agent.ts';
 import type { GatewaySettings } from './settings/settings.ts';
@@ -246,7 +247,8 @@ function buildVirtualAgent(
   const { clock, random } = env;
   const nowMs = () => clock.monotonicMs();
   const ask = askThrough(sendTo);
-  const owners = createOwners({ pool, ask, nowMs, maxRemembered: MAX_REMEMBERED_OWNERS });
+  const placements = createPlacements({ forward, nowMs });
+  const owners = createOwners({ pool, ask, placements, nowMs, maxRemembered: MAX_REMEMBERED_OWNERS });
   const everyone = createAskEveryone({ pool, sendTo, nowMs });
   const { retryDeadlineMs } = settings;
   const deadEntries = createDeadEntries({ pool, forward });

@@ -15,7 +15,15 @@ const HOP_BY_HOP = [
 ];
 
 /** The transport frames bodies anew and names the agent as host; a 100-continue was already answered here. */
-const REQUEST_ONLY = ['host', 'content-length', 'expect', 'x-forwarded-for', 'x-proconsul-node'];
+const REQUEST_ONLY = [
+  'host',
+  'content-length',
+  'expect',
+  'x-forwarded-for',
+  'x-proconsul-node',
+  // Which services float is the gateway's to say.
+  'x-proconsul-floating',
+];
 
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...REQUEST_ONLY]);
 const ANSWER_DROPPED: ReadonlySet<string> = new Set(HOP_BY_HOP);

@@ -1,9 +1,10 @@
 /** Finds the agent that a service or check lives on: by memory, verified; else by asking every live agent. */
 
+import { byRendezvous } from '../../shared/rendezvous.ts';
 import { type Answer, EMPTY, type HeaderList, isWhole } from '../exchange/exchange.ts';
 import type { NodePool, PoolNode } from '../upstream/node-pool.ts';
 import { isRecord, parseJson } from '../upstream/pool-listing.ts';
-import { byRendezvous } from '../../shared/rendezvous.ts';
+import type { Placements } from './placements.ts';
 
 export type OwnedKind = 'service' | 'check';
 
@@ -22,9 +23,16 @@ export interface Owners {
   remembered(kind: OwnedKind, id: string): PoolNode | undefined;
   remember(kind: OwnedKind, id: string, node: PoolNode): void;
   forget(kind: OwnedKind, id: string): void;
-  /** Every usable agent that has it, best rendezvous score first; the remembered one alone when it still has it. */
-  locate(kind: OwnedKind, id: string, asker: Asker): Promise<readonly PoolNode[]>;
-  /** As `locate`, but asks everyone: for what must not be left behind anywhere. */
+  /** Whether the agent says that it has it. */
+  has(node: PoolNode, kind: OwnedKind, id: string, asker: Asker): Promise<boolean>;
+  /** The agent that carries it, if it floats; `away`: its carrier is not usable. */
+  placed(kind: OwnedKind, id: string, asker: Asker): Promise<PoolNode | 'away' | undefined>;
+  /**
+   * The agent that has it: the remembered one when it still has it, who carries it, or else the one with the best
+   * rendezvous score of all that say so.
+   */
+  locate(kind: OwnedKind, id: string, asker: Asker): Promise<PoolNode | 'away' | undefined>;
+  /** Every usable agent that has it, best rendezvous score first: for what must not be left behind anywhere. */
   locateAll(kind: OwnedKind, id: string, asker: Asker): Promise<readonly PoolNode[]>;
   /** Where something new belongs. undefined: the pool is empty. */
   chosen(id: string): PoolNode | undefined;
@@ -33,6 +41,7 @@ export interface Owners {
 export interface OwnersOptions {
   readonly pool: NodePool;
   readonly ask: AskAgent;
+  readonly placements: Placements;
   readonly nowMs: () => number;
   /** Owners remembered; the least recently used go first. */
   readonly maxRemembered: number;
@@ -41,7 +50,7 @@ export interface OwnersOptions {
 /** Agents asked at the same time. */
 const PARALLEL = 64;
 
-export function createOwners({ pool, ask, nowMs, maxRemembered }: OwnersOptions): Owners {
+export function createOwners({ pool, ask, placements, nowMs, maxRemembered }: OwnersOptions): Owners {
   const memory = new Map<string, PoolNode>();
   const has = async (node: PoolNode, kind: OwnedKind, id: string, asker: Asker): Promise<boolean> => {
     const askFor = (target: string) => ask(node, withToken(target, asker.token), asker.headers);
@@ -65,10 +74,17 @@ export function createOwners({ pool, ask, nowMs, maxRemembered }: OwnersOptions)
       if (oldest !== undefined) memory.delete(oldest);
     },
     forget: (kind, id) => memory.delete(`${kind} ${id}`),
+    has,
+    placed: async (kind, id, asker) => {
+      const name = await placements.find(kind, id, asker);
+      if (name === undefined) return undefined;
+      const node = pool.byName(name);
+      return node !== undefined && pool.usable(nowMs()).includes(node) ? node : 'away';
+    },
     locate: async (kind, id, asker) => {
       const known = owners.remembered(kind, id);
-      if (known !== undefined && (await has(known, kind, id, asker))) return [known];
-      return owners.locateAll(kind, id, asker);
+      if (known !== undefined && (await has(known, kind, id, asker))) return known;
+      return (await owners.placed(kind, id, asker)) ?? (await owners.locateAll(kind, id, asker))[0];
     },
     locateAll: async (kind, id, asker) => {
       const nodes = liveAgents(pool, nowMs());

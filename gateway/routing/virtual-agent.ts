@@ -30,7 +30,12 @@ export interface VirtualAgentOptions {
 /** Names one agent for a call that would otherwise find its own. */
 export const NODE_HEADER = 'x-proconsul-node';
 
+/** Tells an agent that the service belongs to the cluster: only gateways say so, whatever their clients send. */
+export const FLOATING_HEADER = 'X-Proconsul-Floating';
+
+/** Doubling from attempt to attempt. */
 const RETRY_PAUSE_MS = 100;
+const RETRY_PAUSE_MAX_MS = 800;
 
 const LEAVE_REFUSED =
   'This gateway stands for all agents at once, so it does not know which of them should leave. Ask the agent itself, or name it in the header X-Proconsul-Node.';
@@ -91,20 +96,20 @@ async function answer(route: AgentRoute, call: Call): Promise<Answer> {
 }
 
 /**
- * A service that some live agent has is registered there again, wherever the hash points by now; a new one goes to
- * the owner that the hash chooses.
+ * A service that some live agent has is registered there again, wherever the hash points by now; a new one, or one
+ * whose carrier is dead, goes to the owner that the hash chooses.
  */
 function registerService(call: Call): Promise<Answer> {
   const body = bodyValue(call.incoming);
   const id = textField(body, 'ID') || textField(body, 'Name');
-  return id === '' ? call.options.forward(call.incoming) : atOwner('service', id, call);
+  return id === '' ? call.options.forward(call.incoming) : atOwner('service', id, floating(call));
 }
 
 /** A check of a service lives with it; one of its own where it already is, else where the hash of its ID says. */
 function registerCheck(call: Call): Promise<Answer> {
   const body = bodyValue(call.incoming);
   const serviceId = textField(body, 'ServiceID') || textField(body, 'service_id');
-  if (serviceId !== '') return atOwner('service', serviceId, call);
+  if (serviceId !== '') return askOwner('service', serviceId, call);
   const checkId = textField(body, 'ID') || textField(body, 'Name');
   return checkId === '' ? call.options.forward(call.incoming) : atOwner('check', checkId, call);
 }
@@ -117,8 +122,8 @@ function atOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   const { incoming, asker, options } = call;
   const { owners, deadEntries, sendTo, forward } = options;
   return untilReached(call, async () => {
-    const [found] = await owners.locate(kind, id, asker);
-    const node = found ?? owners.chosen(id);
+    const found = await owners.locate(kind, id, asker);
+    const node = found === undefined || found === 'away' ? owners.chosen(id) : found;
     if (node === undefined) return forward(incoming);
     const result = await sendTo(node, incoming);
     if (result.status !== 200) return result;
@@ -129,7 +134,10 @@ function atOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   });
 }
 
-/** The remembered owner is believed until its answer shows that it doesn't know the ID; then everyone is asked. */
+/**
+ * The remembered owner is believed until its answer shows that it doesn't know the ID; then whoever carries it is
+ * asked, or everyone. What is on its way from a dead agent to the next is waited for.
+ */
 function askOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
   const { incoming, asker, options } = call;
   const { owners, sendTo, forward } = options;
@@ -140,31 +148,60 @@ function askOwner(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
       if (!(await isUnknownThere(result))) return result;
       owners.forget(kind, id);
     }
+    const carrier = await owners.placed(kind, id, asker);
+    if (carrier !== undefined) return askCarrier(kind, id, carrier, call);
     const [found] = await owners.locateAll(kind, id, asker);
     const node = found ?? known ?? owners.chosen(id);
     return node === undefined ? forward(incoming) : sendTo(node, incoming);
   });
 }
 
+/** @throws ConsulError for `untilReached` while the carrier is dead or hasn't heard yet what it carries */
+async function askCarrier(
+  kind: OwnedKind,
+  id: string,
+  carrier: PoolNode | 'away',
+  { incoming, asker, options }: Call,
+): Promise<Answer> {
+  if (carrier === 'away') throw onItsWay(kind, id);
+  const { owners, sendTo } = options;
+  const first = await sendTo(carrier, incoming);
+  const isKnown = !(await isUnknownThere(first));
+  if (!isKnown && !(await owners.has(carrier, kind, id, asker))) throw onItsWay(kind, id);
+  owners.remember(kind, id, carrier);
+  // It has it by now; should it still have no use for this call, then that is its answer.
+  return isKnown ? first : sendTo(carrier, incoming);
+}
+
+function onItsWay(kind: OwnedKind, id: string): ConsulError {
+  const text = `The agent of ${kind} ${JSON.stringify(id)} is gone, and no other has taken it over yet.`;
+  return new ConsulError('timeout', 503, text, { applied: 'no' });
+}
+
 /**
- * Nothing may be left behind: every agent that has it removes it, and so does the catalog for agents that died. When
- * none has it, the chosen one gives its answer.
+ * Nothing may be left behind: every agent that has it removes it, one of them the placement wherever it is, and so does
+ * the catalog for agents that died. When none has it, the chosen one gives its answer.
  */
 function removeEverywhere(kind: OwnedKind, id: string, call: Call): Promise<Answer> {
-  const { incoming, asker, options } = call;
+  const { incoming, asker, options } = kind === 'service' ? floating(call) : call;
   const { owners, deadEntries, sendTo, forward } = options;
   return untilReached(call, async () => {
-    const [found, removed] = await Promise.all([
-      owners.locateAll(kind, id, asker),
-      deadEntries.remove(kind, id, asker),
-    ]);
-    const chosen = found.length + removed.length === 0 ? owners.chosen(id) : undefined;
+    const found = await owners.locateAll(kind, id, asker);
+    if (found.length === 0 && kind === 'check' && (await owners.placed(kind, id, asker)) !== undefined)
+      throw onItsWay(kind, id);
+    const chosen = found.length === 0 ? owners.chosen(id) : undefined;
     const nodes = chosen === undefined ? found : [chosen];
     const answers = await Promise.all(nodes.map((node) => sendTo(node, incoming)));
+    const removed = await deadEntries.remove(kind, id, asker);
     owners.forget(kind, id);
     const all = [...answers, ...removed.map(asAgentAnswer)];
     return all.find(({ status }) => status !== 200) ?? all[0] ?? forward(incoming);
   });
+}
+
+function floating(call: Call): Call {
+  const { incoming } = call;
+  return { ...call, incoming: { ...incoming, headers: [...incoming.headers, FLOATING_HEADER, '1'] } };
 }
 
 /** An agent says nothing when it has deregistered something; the catalog says `true`. */
@@ -179,7 +216,7 @@ function asAgentAnswer(answer: Answer): Answer {
 async function untilReached({ incoming, options }: Call, attempt: () => Promise<Answer>): Promise<Answer> {
   const { clock, random, retryDeadlineMs } = options;
   const deadlineMs = clock.monotonicMs() + retryDeadlineMs;
-  for (;;) {
+  for (let pauseMs = RETRY_PAUSE_MS; ; pauseMs = Math.min(RETRY_PAUSE_MAX_MS, 2 * pauseMs)) {
     try {
       return await attempt();
     } catch (error) {
@@ -187,7 +224,7 @@ async function untilReached({ incoming, options }: Call, attempt: () => Promise<
         error instanceof ConsulError && (error.applied === 'no' || incoming.kind.replay === 'always');
       const isLate = clock.monotonicMs() >= deadlineMs || incoming.cancel.isCancelled;
       if (!mayRepeat || isLate || incoming.body.kind === 'stream') throw error;
-      await sleep(clock, RETRY_PAUSE_MS * (0.5 + random.next()));
+      await sleep(clock, pauseMs * (0.5 + random.next()));
     }
   }
 }
@@ -202,7 +239,9 @@ function guessByService(kind: OwnedKind, id: string, owners: Owners): PoolNode |
 async function isUnknownThere(result: Answer): Promise<boolean> {
   if (result.status === 404) return true;
   if (result.status !== 500) return false;
-  return /does not have associated TTL|Unknown (service|check)/.test(await errorText(result));
+  return /does not have associated TTL|Unknown (service|check)|^ServiceID .* does not exist/.test(
+    await errorText(result),
+  );
 }
 
 function bodyValue({ body }: Incoming): unknown {

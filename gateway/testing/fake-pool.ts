@@ -33,6 +33,8 @@ export class FakePool {
   override: Override = () => false;
   /** false: a plain Consul, which has no pool route. */
   hasPoolRoute = true;
+  /** Node by service ID; undefined: a plain Consul, which has no floating services. */
+  placements: Map<string, string> | undefined;
   readonly #servers = new Map<FakeNode, Server>();
 
   /** Starts the named agents; the first server leads. */
@@ -122,6 +124,10 @@ export class FakePool {
       const leads = this.cluster.leader !== undefined;
       return { status: 200, text: JSON.stringify(leads ? '127.0.0.1:8300' : '') };
     }
+    const floating = /^\/v1\/internal\/proconsul\/floating\/(?:service\/|check\/service:)(.+)$/.exec(
+      path,
+    )?.[1];
+    if (floating !== undefined && this.placements !== undefined) return this.#answerPlacement(floating);
     return this.#answerCatalog(path, body) ?? this.cluster.answer(node.name, method, path, query, body);
   }
 
@@ -137,6 +143,13 @@ export class FakePool {
     this.node(order.Node).services.delete(order.ServiceID ?? '');
     this.node(order.Node).checks.delete(order.CheckID ?? '');
     return { status: 200, text: 'true' };
+  }
+
+  #answerPlacement(id: string): FakeReply {
+    const node = this.placements?.get(id);
+    const headers = { 'X-Consul-Index': '7' };
+    if (node === undefined) return { status: 404, text: '', headers };
+    return { status: 200, text: JSON.stringify({ ID: id, Node: node, Generation: 7 }), headers };
   }
 
   #answerPool(response: ServerResponse): void {

@@ -52,7 +52,7 @@ function floatingPlaceOf(kind: 'service' | 'check') {
   return (request: HttpRequest): Promise<Reply> => {
     const id = requiredPart(request, prefix, `Missing ${kind} ID`);
     return serveValue(request, floatingPlace, { kind, id }, PLAIN_READ, (place, headers) =>
-      place === null ? NOT_FOUND : jsonReply(placeJson(place), request.isPretty, headers),
+      place === null ? { ...NOT_FOUND, headers } : jsonReply(placeJson(place), request.isPretty, headers),
     );
   };
 }
