@@ -127,6 +127,11 @@ export class CatalogReconciler {
     for (let round = 1; ; round++) {
       const clearance = await clear();
       if (clearance === 'wait') return;
+      if (clearance === 'stuck' && round === 1) {
+        // Who could take over may be back for so short a time that the catalog still has it for dead.
+        for (const member of this.#o.floating.able()) await this.#alive(member);
+        continue;
+      }
       const isCleared = clearance === 'clear' && round < MAX_CLEARINGS;
       try {
         return await write(isCleared);

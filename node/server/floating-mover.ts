@@ -119,17 +119,19 @@ export class FloatingMover {
     return moved;
   }
 
+  /** Agents that live and can carry something. */
+  able(): readonly GossipMember[] {
+    const { datacenter, members } = this.#o;
+    return members().filter(
+      ({ status, tags }) =>
+        // Who announces no address of its API is none of ours, or can't be reached by gateways.
+        status === 'alive' && tags.dc === datacenter && tags[HTTP_ADDRESS_TAG] !== undefined,
+    );
+  }
+
   /** Live client agents in the order of their scores, then live servers. */
   #ownersFor({ id, node }: FloatingPlace): readonly string[] {
-    const { datacenter, members } = this.#o;
-    const able = members().filter(
-      ({ name, status, tags }) =>
-        // Who announces no address of its API is none of ours, or can't be reached by gateways.
-        status === 'alive' &&
-        tags.dc === datacenter &&
-        tags[HTTP_ADDRESS_TAG] !== undefined &&
-        keyOf(name) !== keyOf(node),
-    );
+    const able = this.able().filter(({ name }) => keyOf(name) !== keyOf(node));
     const ranked = (role: string) =>
       byRendezvous(
         id,

@@ -61,9 +61,9 @@ export interface FloatingResult {
 const SERVERS = ['s1', 's2', 's3'];
 const AGENTS = ['c1', 'c2', 'c3'];
 const IDS = ['f1', 'f2', 'f3', 'f4'];
-const CHAOS_MS = 25_000;
+const CHAOS_MS = 12_000;
 /** Until the slowest retry of anti-entropy has come. */
-const CALM_MS = 75_000;
+const CALM_MS = 35_000;
 
 interface SimulatedAgent {
   readonly name: string;
@@ -217,7 +217,7 @@ class FloatingWorld {
   }
 
   #scheduleTrouble(): void {
-    this.#later(4000, 300, () => {
+    this.#later(2500, 200, () => {
       const agent = this.#pick(this.#agents);
       if (this.#canSpare(agent)) this.#trouble(agent);
       this.#scheduleTrouble();
@@ -266,7 +266,7 @@ class FloatingWorld {
   // Leaders.
 
   #scheduleElection(): void {
-    this.#later(9000, 2000, () => {
+    this.#later(6000, 1500, () => {
       this.#duties?.stop();
       this.#log.depose();
       this.#env.clock.setTimer(this.#env.random.next() * 1500, () => {
@@ -346,7 +346,7 @@ class FloatingWorld {
       settle: nothing,
       env,
       log,
-      reconcileIntervalMs: 20_000,
+      reconcileIntervalMs: 10_000,
     });
     return duties;
   }
@@ -394,7 +394,7 @@ class FloatingWorld {
   // What users do.
 
   #scheduleRequest(): void {
-    this.#later(500, 20, () => {
+    this.#later(300, 20, () => {
       this.#request();
       this.#scheduleRequest();
     });
