@@ -14,6 +14,12 @@ import {
   sessionDestroy,
   sessionGet,
 } from '../rpc/endpoints.ts';
+import {
+  floatingAssign,
+  floatingChecks,
+  floatingDeregister,
+  floatingRegister,
+} from '../rpc/floating-endpoints.ts';
 import { DEFAULT_HOLD_MS } from '../rpc/hold.ts';
 import { operatorServerHealth } from '../rpc/operator-endpoints.ts';
 import { txnApply } from '../rpc/txn-endpoints.ts';
@@ -377,6 +383,10 @@ export class ServerCore {
       case txnApply.name:
       case catalogRegister.name:
       case catalogDeregister.name:
+      case floatingRegister.name:
+      case floatingChecks.name:
+      case floatingAssign.name:
+      case floatingDeregister.name:
         this.#tombstones?.noteDeletion();
         return;
       default:
