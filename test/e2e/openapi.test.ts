@@ -24,9 +24,9 @@ const samples: Record<string, string> = {
   query: 'find-web',
 };
 
-async function put(path: string, body: unknown, method = 'PUT'): Promise<unknown> {
+async function put(path: string, body: unknown, method = 'PUT', base = agent.url): Promise<unknown> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  const response = await fetch(`${agent.url}${path}`, { method, body: text });
+  const response = await fetch(`${base}${path}`, { method, body: text });
   const answer = await response.text();
   if (response.status !== 200) throw new Error(`${path}: ${response.status} ${answer}`);
   return answer === '' ? undefined : JSON.parse(answer);
@@ -35,7 +35,7 @@ async function put(path: string, body: unknown, method = 'PUT'): Promise<unknown
 beforeAll(async () => {
   agent = await startDevAgent();
   gateway = await startTestGateway(agent.url);
-  await put('/v1/agent/service/register', {
+  const web = {
     ID: 'web-1',
     Name: 'web',
     Address: '10.0.0.1',
@@ -43,7 +43,9 @@ beforeAll(async () => {
     Tags: ['a'],
     Meta: { x: 'y' },
     Checks: [{ TTL: '600s', Status: 'passing' }],
-  });
+  };
+  // Through the gateway, so that there is a floating service as well.
+  await put('/v1/agent/service/register', web, 'PUT', gateway.url);
   await put('/v1/agent/service/register', {
     Name: 'web-proxy',
     Kind: 'connect-proxy',
