@@ -16,9 +16,6 @@ import {
 } from '../../launch/pool.ts';
 import { eventually } from './eventually.ts';
 
-/** What is promised, from the death of an agent to the service on another. */
-const MOVE_LIMIT_MS = 10_000;
-
 let pool: LocalPool;
 let gateway: string;
 let dataRoot: string;
@@ -112,10 +109,8 @@ function watch(name: string) {
 }
 
 async function movedFrom(name: string, home: string): Promise<string> {
-  return eventually(
-    `${name} to leave ${home}`,
-    async () => (await homesOf(name)).find((node) => node !== home),
-    MOVE_LIMIT_MS,
+  return eventually(`${name} to leave ${home}`, async () =>
+    (await homesOf(name)).find((node) => node !== home),
   );
 }
 

@@ -15,6 +15,7 @@ let gateway: TestGateway;
 const samples: Record<string, string> = {
   service: 'web',
   serviceId: 'web-1',
+  check: 'service:web-1',
   node: 'dev1',
   state: 'any',
   key: 'locked',
