@@ -96,7 +96,10 @@ export class FloatingMover {
       const moved = await this.#tryOwners(left, attempt);
       left = left.filter(({ place }) => !moved.has(place.id));
     }
-    const stuck = left.map(({ place }) => place).filter((place) => this.#isStill(place));
+    if (left.length === 0) return [];
+    // What has changed meanwhile was somebody else's move.
+    const now = new Map(this.#places().map(({ id, generation }) => [id, generation]));
+    const stuck = left.map(({ place }) => place).filter(({ id, generation }) => now.get(id) === generation);
     if (stuck.length > 0)
       this.#o.log.warn('no agent can take over floating services', { services: stuck.length });
     return stuck;
@@ -139,10 +142,6 @@ export class FloatingMover {
         ({ name }) => name,
       );
     return [...ranked('node'), ...ranked('consul')].map(({ name }) => name);
-  }
-
-  #isStill({ id, generation }: FloatingPlace): boolean {
-    return this.#places().some((place) => place.id === id && place.generation === generation);
   }
 
   #carriedBy(node: string): readonly FloatingPlace[] {

@@ -6,32 +6,23 @@
 import { createLocalAgent } from '../../node/agent/local/local-agent.ts';
 import type { LocalAgent } from '../../node/agent/local/types.ts';
 import type { MemberStatus } from '../../node/gossip/types.ts';
-import type { NodeId } from '../../node/raft/types.ts';
 import { catalogRegister } from '../../node/rpc/endpoints.ts';
 import { floatingAssign, floatingDeregister, floatingRegister } from '../../node/rpc/floating-endpoints.ts';
-import { HTTP_ADDRESS_TAG, serverMember } from '../../node/rpc/server-members.ts';
-import { CatalogReconciler, type LocalState } from '../../node/server/catalog-reconciler.ts';
-import { DeadServers } from '../../node/server/dead-servers.ts';
-import { FloatingMover } from '../../node/server/floating-mover.ts';
-import { LeaderDuties } from '../../node/server/leader-duties.ts';
-import { Leadership } from '../../node/server/leadership.ts';
-import { RaftMembership } from '../../node/server/raft-membership.ts';
-import { ServerHealthMonitor } from '../../node/server/server-health.ts';
-import { SessionTimers } from '../../node/server/session-timers.ts';
+import { HTTP_ADDRESS_TAG } from '../../node/rpc/server-members.ts';
+import type { LocalState } from '../../node/server/catalog-reconciler.ts';
+import type { LeaderDuties } from '../../node/server/leader-duties.ts';
 import { clientTags, FakeLan, fakeMember, serverTags } from '../../node/server/testing/fake-gossip.ts';
-import { FakeRaft } from '../../node/server/testing/fake-raft.ts';
-import { TombstoneReaper } from '../../node/server/tombstone-reaper.ts';
 import { nameKey } from '../../node/state/byte-text.ts';
 import { placedService } from '../../node/state/floating-records.ts';
 import { randomInt } from '../../shared/env.ts';
 import { createLogger, formatLogLine, type Logger } from '../../shared/log.ts';
 import { type SimulatedEnv, simulatedEnv } from '../../shared/simulated-env.ts';
-import { DEFAULT_AUTOPILOT } from '../../shared/types/autopilot.ts';
 import { EMPTY_CHECK_DEFINITION, EMPTY_SERVICE_DEFINITION } from '../../shared/types/definitions.ts';
 import type { FloatingMove } from '../../shared/types/floating.ts';
 import type { DeregisterRequest, RegisterRequest } from '../../shared/types/v1.ts';
 import { createCalls, readAt, writeAt } from './floating-calls.ts';
 import { History, Violation } from './floating-history.ts';
+import { createLeaderDuties } from './floating-leader.ts';
 import { ReplicatedLog } from './floating-log.ts';
 
 export type FloatingBug =
@@ -281,74 +272,17 @@ class FloatingWorld {
     this.#duties?.stop();
     this.#log.elect(server);
     this.#logger.info('elected', { server: SERVERS[server] ?? '', term: this.#log.term });
-    this.#duties = this.#createDuties(server, this.#log.term);
-    void this.#duties.start();
-  }
-
-  #createDuties(server: number, term: number): LeaderDuties {
-    const env = this.#env;
-    const { clock } = env;
-    const [nodeName, ownId] = [SERVERS[server] ?? '', uuid(100 + server)];
-    const log = this.#logger.named(nodeName);
-    const raft = new FakeRaft();
-    raft.peers = SERVERS.map((_, at) => ({
-      id: uuid(100 + at) as NodeId,
-      address: `127.0.0.1:${8300 + at}`,
-      isVoter: true,
-    }));
-    const leadership = new Leadership(raft, env);
-    leadership.update({ kind: 'leadership', role: 'leader', term: term as never, leader: undefined });
-    const lan = this.#lan.pool(nodeName);
-    const state = this.#leaderState(server, term);
-    const settings = () => ({ ...DEFAULT_AUTOPILOT, CleanupDeadServers: false });
-    const servers = () => lan.members().flatMap((member) => serverMember(member) ?? []);
-    const membership = new RaftMembership({ raft, ownId, env, log, settings, servers });
-    const nothing = async () => {};
-    const floating = new FloatingMover({
-      datacenter: 'dc1',
-      state,
-      members: () => lan.members(),
-      moveAfterMs: 0,
-      clock,
-      log,
-      onDue: () => duties.reconcileSoon(),
-    });
-    const duties = new LeaderDuties({
+    const nodeName = SERVERS[server] ?? '';
+    this.#duties = createLeaderDuties({
       nodeName,
-      raft,
-      leadership,
-      lan,
-      state,
-      membership,
-      floating,
-      reconciler: new CatalogReconciler({
-        datacenter: 'dc1',
-        ownName: nodeName,
-        state,
-        roster: membership,
-        floating,
-        log,
-      }),
-      sessions: new SessionTimers({ env, log, ttlMinMs: 10_000, destroy: nothing, exists: () => false }),
-      tombstones: new TombstoneReaper({ env, appliedIndex: () => 0, reap: nothing }),
-      health: new ServerHealthMonitor({ raft, ownId, env, settings, servers, heartbeatMs: 1000 }),
-      deadServers: new DeadServers({
-        raft,
-        ownId,
-        datacenter: 'dc1',
-        env,
-        log,
-        settings,
-        members: () => lan.members(),
-        forceLeave: nothing,
-        removePeer: nothing,
-      }),
-      settle: nothing,
-      env,
-      log,
-      reconcileIntervalMs: 10_000,
+      ownId: uuid(100 + server),
+      term: this.#log.term,
+      lan: this.#lan.pool(nodeName),
+      state: this.#leaderState(server, this.#log.term),
+      env: this.#env,
+      log: this.#logger.named(nodeName),
     });
-    return duties;
+    void this.#duties.start();
   }
 
   #leaderState(server: number, term: number): LocalState {

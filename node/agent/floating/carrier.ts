@@ -21,7 +21,7 @@ import {
 import { type NodeEntry, registerRequest } from '../anti-entropy/messages.ts';
 import { type CarryOptions, carry, drop } from './carry.ts';
 import { Knowledge } from './knowledge.ts';
-import { carriedBy, isOwn, planCarriage } from './plan.ts';
+import { isOwn, planCarriage } from './plan.ts';
 
 export interface CarrierOptions extends CarryOptions {
   readonly env: Env;
@@ -218,8 +218,8 @@ export class Carrier {
   #take(placed: PlacedService): void {
     const { log, registry } = this.#o;
     if (this.#isStopped() || !this.#knowledge.isCurrent(placed)) return;
-    const known = carriedBy(registry.state).get(placed.id);
-    if (known !== undefined && known.generation >= placed.generation) return;
+    const known = registry.state.service(placed.id)?.floating;
+    if (known !== undefined && known.id === placed.id && known.generation >= placed.generation) return;
     if (isOwn(registry.state, placed)) {
       void this.#giveUp(placed);
       return;

@@ -26,7 +26,7 @@ export function carry(options: CarryOptions, placed: PlacedService): void {
   const { registry } = options;
   const { id, generation, since } = placed;
   const floating: Carriage = { id, generation, since };
-  for (const serviceId of carriedIds(registry, id))
+  for (const serviceId of registry.state.carriedIds(id))
     if (!placed.parts.some(({ service }) => service.ID === serviceId)) registry.dropCarried(serviceId);
   for (const part of placed.parts) {
     const before = registry.state.service(part.service.ID)?.floating;
@@ -36,13 +36,7 @@ export function carry(options: CarryOptions, placed: PlacedService): void {
 
 /** Lets go of a floating service, its sidecar included. */
 export function drop(registry: Registry, id: string): void {
-  for (const serviceId of carriedIds(registry, id)) registry.dropCarried(serviceId);
-}
-
-function carriedIds({ state }: Registry, id: string): string[] {
-  return [...state.serviceRecords()]
-    .filter(([, { floating }]) => floating?.id === id)
-    .map(([serviceId]) => serviceId);
+  for (const serviceId of registry.state.carriedIds(id)) registry.dropCarried(serviceId);
 }
 
 /** @param isContinued this agent has carried it without a break */

@@ -1,7 +1,7 @@
 /** What an agent has to change so that it carries exactly what is placed on it. Pure. */
 
 import type { FloatingPlace, PlacedService } from '../../../shared/types/floating.ts';
-import type { Carriage, LocalState } from '../local/local-state.ts';
+import type { LocalState } from '../local/local-state.ts';
 
 export interface Plan {
   /** New here, or changed since. */
@@ -10,28 +10,18 @@ export interface Plan {
   readonly drop: readonly string[];
 }
 
-type Records = Pick<LocalState, 'service' | 'serviceRecords'>;
-
 /** @param places everything that is placed on this agent, newer than all that `state` carries */
-export function planCarriage(state: Records, places: readonly FloatingPlace[]): Plan {
-  const carried = carriedBy(state);
+export function planCarriage(state: Pick<LocalState, 'carriages'>, places: readonly FloatingPlace[]): Plan {
+  const carried = new Map([...state.carriages()].map(({ id, generation }) => [id, generation]));
   const wanted = new Set(places.map(({ id }) => id));
   return {
-    fetch: places.filter(({ id, generation }) => carried.get(id)?.generation !== generation),
+    fetch: places.filter(({ id, generation }) => carried.get(id) !== generation),
     drop: [...carried.keys()].filter((id) => !wanted.has(id)),
   };
 }
 
-/** By the ID of the floating service. */
-export function carriedBy(state: Records): ReadonlyMap<string, Carriage> {
-  const carried = new Map<string, Carriage>();
-  for (const [, { floating }] of state.serviceRecords())
-    if (floating !== undefined) carried.set(floating.id, floating);
-  return carried;
-}
-
 /** Whether the agent has a service of its own with one of the IDs. */
-export function isOwn(state: Records, { parts }: PlacedService): boolean {
+export function isOwn(state: Pick<LocalState, 'service'>, { parts }: PlacedService): boolean {
   return parts.some(({ service }) => {
     const record = state.service(service.ID);
     return record !== undefined && record.floating === undefined;

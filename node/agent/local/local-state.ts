@@ -66,7 +66,7 @@ export type LocalChange =
 
 /**
  * Invariants: a check that names a service has that service here; `#services` and `#checks` hold exactly the objects of
- * the records; objects are replaced, never mutated, so a reader may keep one.
+ * the records, `#carried` exactly those that float; objects are replaced, never mutated, so a reader may keep one.
  */
 export class LocalState {
   readonly #services = new Map<string, Service>();
@@ -75,6 +75,8 @@ export class LocalState {
   readonly #checkRecords = new Map<string, CheckRecord>();
   /** Check IDs by service ID, '' for the node's. */
   readonly #checkIds = new Map<string, Set<string>>();
+  /** IDs of services by the floating service that they are part of. */
+  readonly #carried = new Map<string, Set<string>>();
   readonly #listeners = new Set<(change: LocalChange) => void>();
   readonly #serviceWatchers = new Map<string, Set<() => void>>();
 
@@ -92,6 +94,19 @@ export class LocalState {
 
   check(id: string): CheckRecord | undefined {
     return this.#checkRecords.get(id);
+  }
+
+  /** On what grounds floating services are carried here. */
+  *carriages(): Iterable<Carriage> {
+    for (const [serviceId] of this.#carried.values()) {
+      const floating = serviceId === undefined ? undefined : this.#serviceRecords.get(serviceId)?.floating;
+      if (floating !== undefined) yield floating;
+    }
+  }
+
+  /** The service itself and its sidecar, as far as they are carried here. */
+  carriedIds(floatingId: string): readonly string[] {
+    return [...(this.#carried.get(floatingId) ?? [])];
   }
 
   serviceRecords(): Iterable<[string, ServiceRecord]> {
@@ -135,8 +150,10 @@ export class LocalState {
   setService(record: ServiceRecord, isKnown = false): void {
     const id = record.service.ID;
     const before = this.#services.get(id);
+    this.#unlinkCarried(id);
     this.#services.set(id, record.service);
     this.#serviceRecords.set(id, record);
+    if (record.floating !== undefined) this.#linkCarried(id, record.floating.id);
     this.#emit({ kind: 'service-set', id, isKnown });
     for (const checkId of this.checkIdsOf(id)) this.#renameService(checkId, record.service, isKnown);
     if (before === undefined || !isSameService(before, record.service)) this.#wakeServiceWatchers(id);
@@ -154,6 +171,7 @@ export class LocalState {
 
   /** Removes it with its checks. @returns the checks' IDs, or undefined when there is no such service */
   removeService(id: string, isKnown = false): readonly string[] | undefined {
+    this.#unlinkCarried(id);
     if (!this.#serviceRecords.delete(id)) return undefined;
     this.#services.delete(id);
     const checkIds = this.checkIdsOf(id);
@@ -228,6 +246,19 @@ export class LocalState {
     const ids = this.#checkIds.get(serviceId);
     ids?.delete(checkId);
     if (ids?.size === 0) this.#checkIds.delete(serviceId);
+  }
+
+  #linkCarried(serviceId: string, floatingId: string): void {
+    const ids = this.#carried.get(floatingId) ?? new Set();
+    this.#carried.set(floatingId, ids.add(serviceId));
+  }
+
+  #unlinkCarried(serviceId: string): void {
+    const floatingId = this.#serviceRecords.get(serviceId)?.floating?.id;
+    if (floatingId === undefined) return;
+    const ids = this.#carried.get(floatingId);
+    ids?.delete(serviceId);
+    if (ids?.size === 0) this.#carried.delete(floatingId);
   }
 
   #emit(change: LocalChange): void {
