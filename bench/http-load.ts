@@ -5,9 +5,10 @@ import net from 'node:net';
 export interface HttpLoad {
   readonly url: URL;
   readonly connections: number;
-  readonly durationMs: number;
-  /** Ends sooner, once so many requests were sent. */
-  readonly maxRequests?: number;
+  /** How long requests are started; without it until `requests` have been. */
+  readonly durationMs?: number;
+  /** How many requests are started; without it as many as the time allows. */
+  readonly requests?: number;
   /** The n-th request of all, as bytes on the wire. */
   readonly request: (n: number) => Buffer;
 }
@@ -29,7 +30,7 @@ export async function runHttpLoad(load: HttpLoad): Promise<LoadResult> {
   const histogram = new Uint32Array(BUCKETS);
   const counts = { sent: 0, done: 0, errors: 0 };
   const started = performance.now();
-  const until = started + load.durationMs;
+  const until = started + (load.durationMs ?? Number.POSITIVE_INFINITY);
   await Promise.all(
     Array.from({ length: load.connections }, () => runConnection(load, until, histogram, counts)),
   );
@@ -45,10 +46,11 @@ interface Counts {
 function runConnection(load: HttpLoad, until: number, histogram: Uint32Array, counts: Counts): Promise<void> {
   return new Promise((resolve) => {
     const socket = net.connect({ host: load.url.hostname, port: Number(load.url.port), noDelay: true });
+    const limit = load.requests ?? Number.POSITIVE_INFINITY;
     let sentAt = 0;
     const reader = new ResponseReader();
     const next = () => {
-      if (performance.now() >= until || counts.sent >= (load.maxRequests ?? Number.POSITIVE_INFINITY)) {
+      if (performance.now() >= until || counts.sent >= limit) {
         socket.destroy();
         resolve();
         return;

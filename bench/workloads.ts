@@ -24,11 +24,6 @@ const INSTANCES = 10;
 const KEYS = 1000;
 const VALUE = Buffer.alloc(128, 'x');
 
-const http =
-  (request: (url: URL, n: number) => Buffer): Workload['run'] =>
-  ({ url }, options) =>
-    runHttpLoad({ url, ...options, request: (n) => request(url, n) });
-
 const dns =
   (type: number): Workload['run'] =>
   ({ dnsPort }, { connections, durationMs }) =>
@@ -43,17 +38,34 @@ const dns =
           durationMs,
         });
 
+export interface HttpWorkload {
+  readonly name: string;
+  /** The n-th request as bytes on the wire. */
+  readonly request: (url: URL, n: number) => Buffer;
+}
+
+export const HTTP_WORKLOADS: readonly HttpWorkload[] = [
+  { name: 'catalog', request: (url) => httpRequestBytes('GET', url, '/v1/catalog/service/bench') },
+  { name: 'health', request: (url) => httpRequestBytes('GET', url, '/v1/health/service/bench?passing') },
+  { name: 'kv-get', request: (url, n) => httpRequestBytes('GET', url, `/v1/kv/bench/${randomKey(n)}`) },
+  { name: 'kv-put', request: (url, n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE) },
+];
+
 export const WORKLOADS: readonly Workload[] = [
-  { name: 'catalog', run: http((url) => httpRequestBytes('GET', url, '/v1/catalog/service/bench')) },
-  { name: 'health', run: http((url) => httpRequestBytes('GET', url, '/v1/health/service/bench?passing')) },
-  {
-    name: 'kv-get',
-    run: http((url, n) => httpRequestBytes('GET', url, `/v1/kv/bench/${(n * 7919) % KEYS}`)),
-  },
-  { name: 'kv-put', run: http((url, n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE)) },
+  ...HTTP_WORKLOADS.map(({ name, request }) => ({
+    name,
+    run: ({ url }: Target, options: LoadOptions) =>
+      runHttpLoad({ url, ...options, request: (n) => request(url, n) }),
+  })),
   { name: 'dns-a', run: dns(1) },
   { name: 'dns-srv', run: dns(33) },
 ];
+
+/** The same keys in every run, in an order without a pattern (a multiplicative hash; Knuth, TAOCP 3, §6.4). */
+function randomKey(n: number): number {
+  const mixed = Math.imul(n ^ (n >>> 7), 2654435761);
+  return ((mixed ^ (mixed >>> 15)) >>> 0) % KEYS;
+}
 
 /** Writes what the workloads ask for. */
 export async function fill(base: URL): Promise<void> {
