@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freePorts, startPool, waitUntilReady } from '../launch/pool.ts';
-import { fill, HTTP_WORKLOADS } from './workloads.ts';
 import { runHttpLoad } from './http-load.ts';
+import { fill, HTTP_WORKLOADS } from './workloads.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,7 +31,14 @@ const TICK_US = 10_000;
 const dataRoot = mkdtempSync(join(tmpdir(), 'proconsul-cost-'));
 const portsOf = await freePorts(6);
 const gatewayEnv = Object.fromEntries(flags['gateway-env'].map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
-const pool = startPool({ servers: 3, clients: 2, dataRoot, portsOf, gatewayPort: portsOf(5).http, gatewayEnv });
+const pool = startPool({
+  servers: 3,
+  clients: 2,
+  dataRoot,
+  portsOf,
+  gatewayPort: portsOf(5).http,
+  gatewayEnv,
+});
 try {
   await waitUntilReady(pool);
   const [first] = pool.agents;

@@ -36,7 +36,7 @@ export async function measurePuts(
     url,
     connections: options.connections,
     durationMs: 10_000,
-    maxRequests: 20_000,
+    requests: 20_000,
     request,
   });
   const pids = pool.servers.map((server) => server.pid());
@@ -144,7 +144,7 @@ async function fill(leader: BenchServer, { keys, say }: PartOptions): Promise<nu
     url,
     connections: 8,
     durationMs: 600_000,
-    maxRequests: requests,
+    requests,
     request: (n) => {
       const ops = Array.from({ length: Math.min(TXN_OPS, keys - n * TXN_OPS) }, (_, i) => ({
         KV: { Verb: 'set', Key: `fill/${String(n * TXN_OPS + i).padStart(9, '0')}`, Value: value },
@@ -169,7 +169,7 @@ export async function measureRestart(pool: BenchPool, options: PartOptions, repo
     url,
     connections: options.connections,
     durationMs: 600_000,
-    maxRequests: ENTRIES_BEFORE_RESTART,
+    requests: ENTRIES_BEFORE_RESTART,
     request: (n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, Buffer.from(String(n))),
   });
   await put(leader, 'bench/last', 'before the restart');

@@ -1,9 +1,9 @@
 /** The way of one request through the server: decode, clean, route, refuse or handle, answer, log. */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConsulError, toConsulError } from '../../shared/errors.ts';
 import { traced } from '../../shared/telemetry.ts';
 import { type AccessRules, accessRules } from './access.ts';
+import type { Incoming, Outgoing } from './message.ts';
 import type { HttpConfig, HttpDependencies } from './options.ts';
 import { QuerySyntaxError } from './query-string.ts';
 import { errorReply, isStream, NOT_FOUND, type Reply, type StreamReply, textReply } from './reply.ts';
@@ -23,7 +23,7 @@ const BAD_REQUEST: Reply = { ...textReply(400, '400 Bad Request'), closes: true 
 
 /** Everything that requests need while one configuration holds. */
 export interface Dispatcher {
-  dispatch(incoming: IncomingMessage, response: ServerResponse): void;
+  dispatch(incoming: Incoming, response: Outgoing): void;
 }
 
 /** @throws Error when a setting cannot be used, such as a malformed CIDR block */
@@ -38,7 +38,7 @@ export function createDispatcher(
   const { log, env, metrics } = dependencies;
   const requestTimer = metrics === undefined ? () => undefined : requestTimers(metrics);
 
-  function dispatch(incoming: IncomingMessage, response: ServerResponse): void {
+  function dispatch(incoming: Incoming, response: Outgoing): void {
     const target = parseTarget(incoming.url ?? '/');
     const early = target === undefined ? BAD_REQUEST : replyBeforeRouting(incoming, target);
     if (target === undefined || early !== undefined) {
@@ -58,7 +58,7 @@ export function createDispatcher(
     serve(incoming, response, target, match);
   }
 
-  function replyBeforeRouting(incoming: IncomingMessage, target: RequestTarget): Reply | undefined {
+  function replyBeforeRouting(incoming: Incoming, target: RequestTarget): Reply | undefined {
     if (!target.isPrintable && !config.disableHttpUnprintableCharFilter) return UNPRINTABLE;
     if (!target.path.startsWith('/')) return NOT_FOUND;
     if (!target.mayBeUnclean) return undefined;
@@ -68,12 +68,7 @@ export function createDispatcher(
     return redirectReply(incoming.method ?? 'GET', withQuery(escapePath(clean) + slash, target.rawQuery));
   }
 
-  function serve(
-    incoming: IncomingMessage,
-    response: ServerResponse,
-    target: RequestTarget,
-    match: CompiledRoute,
-  ): void {
+  function serve(incoming: Incoming, response: Outgoing, target: RequestTarget, match: CompiledRoute): void {
     const isLogged = log.isEnabled('DEBUG');
     const timer = requestTimer(incoming.method ?? 'GET', match);
     const startedMs = isLogged || timer !== undefined ? env.clock.monotonicMs() : 0;

@@ -1,12 +1,14 @@
 /** The agent's HTTP server: listeners, connection limits, orderly end. */
 
 import { lstatSync, unlinkSync } from 'node:fs';
-import { createServer, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../shared/env.ts';
+import { MUX_PATH } from '../../shared/mux/frames.ts';
 import { AgentCache } from './agent-cache.ts';
 import { createDispatcher } from './dispatch.ts';
+import { asksForMux, createMuxConnections, type MuxConnections } from './mux-connections.ts';
 import type { BoundAddress, HttpServer, HttpServerOptions, ListenAddress } from './options.ts';
 import { plainAddress } from './request.ts';
 import { Router } from './router.ts';
@@ -31,10 +33,20 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const connections = new ConnectionLimit(options.config.maxConnectionsPerClient);
   let dispatcher = createDispatcher(router, dependencies, options.config, lifetime);
 
+  const muxes = createMuxConnections(
+    (incoming, response) => dispatcher.dispatch(incoming, response),
+    dependencies.log,
+  );
+  let { blockEndpoints } = options.config;
+  // A blocked path is refused like any other; the gateway then stays with HTTP.
+  const shouldUpgradeCallback = (incoming: IncomingMessage) =>
+    asksForMux(incoming) && !blockEndpoints.some((prefix) => MUX_PATH.startsWith(prefix));
+
   const listeners = options.listen.map(() => {
-    const server = createServer(SERVER_OPTIONS, (incoming, response) =>
+    const server = createServer({ ...SERVER_OPTIONS, shouldUpgradeCallback }, (incoming, response) =>
       dispatcher.dispatch(incoming, response),
     );
+    server.on('upgrade', (_incoming, socket, firstBytes) => muxes.open(socket, firstBytes));
     // Idle connections stay, as with Go; TCP keep-alive finds the dead ones and the limit bounds the rest.
     server.keepAliveTimeout = 0;
     server.on('connection', (socket) => connections.admit(socket));
@@ -50,13 +62,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     configure(config) {
       dispatcher = createDispatcher(router, dependencies, config, lifetime);
       connections.limit = config.maxConnectionsPerClient;
+      blockEndpoints = config.blockEndpoints;
     },
     setMaxConnectionsPerClient(limit) {
       connections.limit = limit;
     },
     close(graceMs = DEFAULT_GRACE_MS) {
       lifetime.cache.close();
-      closing ??= closeAll(listeners, lifetime.waits, dependencies.env.clock, graceMs);
+      closing ??= closeAll(listeners, muxes, lifetime.waits, dependencies.env.clock, graceMs);
       return closing;
     },
   };
@@ -172,14 +185,17 @@ function hostPort(host: string, port: number): string {
 
 async function closeAll(
   servers: readonly Server[],
+  muxes: MuxConnections,
   waits: Waits,
   clock: Clock,
   graceMs: number,
 ): Promise<void> {
   const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+  closed.push(muxes.leave());
   waits.endAll();
   const drop = clock.setTimer(graceMs, () => {
     for (const server of servers) server.closeAllConnections();
+    muxes.destroyAll();
   });
   const sweep = sweepIdle(servers, clock);
   await Promise.all(closed);

@@ -1,8 +1,8 @@
 /** What the log says of requests, tokens hidden. */
 
-import type { IncomingMessage } from 'node:http';
 import { formatDurationMs } from '../../shared/durations.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Incoming } from './message.ts';
 import { maskTokens } from './query-string.ts';
 import { plainAddress } from './request.ts';
 
@@ -15,7 +15,7 @@ export function maskedUrl(url: string): string {
   return question === -1 ? path : `${path}?${maskTokens(url.slice(question + 1))}`;
 }
 
-export function logFinished(log: Logger, incoming: IncomingMessage, latencyMs: number): void {
+export function logFinished(log: Logger, incoming: Incoming, latencyMs: number): void {
   log.debug('Request finished', {
     method: incoming.method,
     url: maskedUrl(incoming.url ?? ''),
@@ -24,7 +24,7 @@ export function logFinished(log: Logger, incoming: IncomingMessage, latencyMs: n
   });
 }
 
-export function logFailed(log: Logger, incoming: IncomingMessage, error: Error): void {
+export function logFailed(log: Logger, incoming: Incoming, error: Error): void {
   log.error('Request error', {
     method: incoming.method,
     url: maskedUrl(incoming.url ?? ''),
@@ -33,7 +33,7 @@ export function logFailed(log: Logger, incoming: IncomingMessage, error: Error):
   });
 }
 
-function peerOf(incoming: IncomingMessage): string {
+function peerOf(incoming: Incoming): string {
   const { remoteAddress, remotePort } = incoming.socket;
   if (remoteAddress === undefined) return '@';
   const plain = plainAddress(remoteAddress);

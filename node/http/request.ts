@@ -1,9 +1,9 @@
 /** One request as routes see it: path, query and headers are looked at only when asked for. */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { badRequest, ConsulError } from '../../shared/errors.ts';
 import type { AgentCache } from './agent-cache.ts';
-import { drain, dropRest, readBody } from './body.ts';
+import { bodyPieces, drain, dropRest, readBody } from './body.ts';
+import type { Incoming, Outgoing } from './message.ts';
 import type { HttpConfig, HttpDependencies } from './options.ts';
 import { EMPTY_QUERY, QueryString } from './query-string.ts';
 import { tooLarge } from './reply.ts';
@@ -26,18 +26,12 @@ export class HttpRequest {
   readonly path: string;
   readonly rawQuery: string;
   readonly context: HttpContext;
-  readonly #incoming: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #incoming: Incoming;
+  readonly #response: Outgoing;
   #query: QueryString | undefined;
   #wait: AbortSignal | undefined;
 
-  constructor(
-    incoming: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    rawQuery: string,
-    context: HttpContext,
-  ) {
+  constructor(incoming: Incoming, response: Outgoing, path: string, rawQuery: string, context: HttpContext) {
     this.method = incoming.method ?? 'GET';
     this.path = path;
     this.rawQuery = rawQuery;
@@ -135,7 +129,7 @@ export class HttpRequest {
    */
   async *bodyStream(): AsyncGenerator<Uint8Array> {
     try {
-      yield* this.#incoming.iterator({ destroyOnReturn: false });
+      yield* bodyPieces(this.#incoming);
     } catch (error) {
       throw new ConsulError('bad-request', 400, 'unexpected EOF', { cause: error });
     }
@@ -165,7 +159,7 @@ export function plainAddress(address: string | undefined): string {
 }
 
 /** Looks through the raw header list: most requests ask for three names, which is cheaper than building the map. */
-export function findHeader(incoming: IncomingMessage, lowerName: string): string | undefined {
+export function findHeader(incoming: Incoming, lowerName: string): string | undefined {
   const raw = incoming.rawHeaders;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i];

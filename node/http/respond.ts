@@ -1,7 +1,8 @@
 /** Puts a reply on the wire: one header write with a flat list, one body write. */
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { acceptsGzip, gzipBody } from './compression.ts';
+import type { Incoming, Outgoing } from './message.ts';
+import { MuxResponse } from './mux-message.ts';
 import type { Reply, StreamReply, StreamSink } from './reply.ts';
 import { findHeader } from './request.ts';
 
@@ -13,8 +14,8 @@ const INLINE_BELOW_BYTES = 4096;
  * @param mayCompress whether gzip is offered at all: on registered endpoints only
  */
 export function sendReply(
-  incoming: IncomingMessage,
-  response: ServerResponse,
+  incoming: Incoming,
+  response: Outgoing,
   reply: Reply,
   extra: readonly string[],
   mayCompress: boolean,
@@ -36,15 +37,14 @@ export function sendReply(
   else write(response, reply, packed, headers);
 }
 
-function write(
-  response: ServerResponse,
-  reply: Reply,
-  body: Uint8Array | string,
-  extra: readonly string[],
-): void {
+function write(response: Outgoing, reply: Reply, body: Uint8Array | string, extra: readonly string[]): void {
   if (response.destroyed) return;
   const length = typeof body === 'string' ? Buffer.byteLength(body, 'utf8') : body.length;
   const headers = [...reply.headers, ...extra];
+  if (response instanceof MuxResponse) {
+    response.answer(reply.status, headers, body, length);
+    return;
+  }
   // On a 304 it would speak of the page that the client has, not of this answer.
   if (reply.status !== 304) headers.push('Content-Length', String(length));
   if (reply.closes === true) headers.push('Connection', 'close');
@@ -65,7 +65,7 @@ function latin1(body: Uint8Array | string, length: number): string {
 }
 
 /** Sends the header at once and hands the open response to the stream. */
-export function sendStream(response: ServerResponse, reply: StreamReply, extra: readonly string[]): void {
+export function sendStream(response: Outgoing, reply: StreamReply, extra: readonly string[]): void {
   response.writeHead(reply.status, [...reply.headers, ...extra]);
   response.flushHeaders();
   const sink: StreamSink = {

@@ -1,7 +1,7 @@
 /** The waits of blocking queries: each ends when its client goes away, all end when the server closes. */
 
-import type { ServerResponse } from 'node:http';
 import { ConsulError } from '../../shared/errors.ts';
+import type { Outgoing } from './message.ts';
 
 /** Invariant: a controller is in `#open` from its creation until its response is closed. */
 export class Waits {
@@ -14,7 +14,7 @@ export class Waits {
   }
 
   /** A signal whose abort reason is a `ConsulError` that says what to answer. */
-  begin(response: ServerResponse): AbortSignal {
+  begin(response: Outgoing): AbortSignal {
     const controller = new AbortController();
     if (this.#isClosing) {
       controller.abort(shuttingDown());

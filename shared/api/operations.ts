@@ -1,5 +1,6 @@
 /** The API as a table: one line an operation. Agents' routes are held against it; the OpenAPI document is made from it. */
 
+import { MUX_PATH, MUX_PROTOCOL } from '../mux/frames.ts';
 import { ACL_OPERATIONS, AUTHORIZE } from './acl-operations.ts';
 import { AGENT_OPERATIONS } from './agent-operations.ts';
 import { DISCOVERY, get, MISSING, type Operation, READ } from './operation.ts';
@@ -52,6 +53,17 @@ const INTERNAL: readonly Operation[] = [
     FLOATING_PLACE,
     { query: READ, otherwise: MISSING },
   ),
+  {
+    ...get(
+      'internalMux',
+      MUX_PATH,
+      'Where a gateway turns a connection into a multiplexed one; any other request is answered with 426.',
+    ),
+    otherwise: {
+      101: 'The connection goes on in frames.',
+      426: `The request lacks \`Upgrade: ${MUX_PROTOCOL}\`.`,
+    },
+  },
 ];
 
 const DESCRIPTION = get('openApi', '/openapi.json', 'This description.', anyObject);

@@ -1,12 +1,13 @@
 /** `/v1/agent/*` but services, checks and health: what the agent says of itself and how it is steered. */
 
 import { badRequest, ConsulError, refused } from '../../../shared/errors.ts';
+import { MUX_PATH, MUX_PROTOCOL } from '../../../shared/mux/frames.ts';
 import type { FloatingPlace } from '../../../shared/types/floating.ts';
 import { floatingPlace } from '../../rpc/floating-endpoints.ts';
 import type { AgentApi, AgentSelf } from '../agent-api.ts';
 import { memberJson, sortedByKey, sortedDeep } from '../agent-json.ts';
 import { PLAIN_READ, serveValue } from '../read.ts';
-import { EMPTY_OK, jsonReply, NOT_FOUND, type Reply } from '../reply.ts';
+import { EMPTY_OK, jsonReply, NOT_FOUND, type Reply, textReply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
 import { aclDisabled } from './acl.ts';
@@ -45,6 +46,13 @@ export const agentRoutes = [
   // Ours: where a gateway finds a floating service, by its ID or by that of one of its checks.
   route('GET', '/v1/internal/proconsul/floating/service/', floatingPlaceOf('service')),
   route('GET', '/v1/internal/proconsul/floating/check/', floatingPlaceOf('check')),
+  // With the right upgrade the connection never gets here.
+  route('GET', MUX_PATH, () =>
+    textReply(426, `This path is for connections that upgrade to ${MUX_PROTOCOL}.`, [
+      'Upgrade',
+      MUX_PROTOCOL,
+    ]),
+  ),
 ];
 
 function floatingPlaceOf(kind: 'service' | 'check') {
