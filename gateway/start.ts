@@ -12,6 +12,8 @@ import { type Listener, openListener } from './listener/listener.ts';
 import { readTlsIdentity, type TlsIdentity } from './listener/tls-identity.ts';
 import type { GatewaySettings } from './settings/settings.ts';
 import { loadUiFiles } from './ui-assets.ts';
+import { createMuxTransport } from './upstream/mux-transport.ts';
+import type { Transport } from './upstream/transport.ts';
 import { createUndiciTransport } from './upstream/undici-transport.ts';
 
 export interface StartGatewayOptions {
@@ -41,7 +43,7 @@ export async function startGateway({
   const tls = readTlsIdentity(settings);
   const gateway = createGateway({
     settings,
-    transport: createUndiciTransport({ ...settings, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    transport: openTransport(settings, env),
     sharedState: await openSharedState(settings, env, logger),
     openExchange: openNodeExchange,
     ui: settings.ui ? loadUiFiles(logger) : undefined,
@@ -67,6 +69,12 @@ export async function startGateway({
       return stopping;
     },
   };
+}
+
+function openTransport(settings: GatewaySettings, env: Env): Transport {
+  const limits = { ...settings, connectTimeoutMs: CONNECT_TIMEOUT_MS };
+  const fallback = createUndiciTransport(limits);
+  return settings.mux ? createMuxTransport({ ...limits, fallback, clock: env.clock }) : fallback;
 }
 
 function openServer(gateway: Gateway, settings: GatewaySettings, tls: TlsIdentity | undefined) {

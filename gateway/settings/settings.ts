@@ -37,6 +37,8 @@ export interface GatewaySettings {
   readonly maxConnections: number;
   /** Connections to one agent for blocking queries and streams. */
   readonly maxWaits: number;
+  /** Whether agents that offer it are reached over one multiplexed connection instead. */
+  readonly mux: boolean;
   /** Longest request header block accepted, bytes. */
   readonly maxHeaderBytes: number;
   /** One upstream request for identical concurrent reads. Off where requests can't share work. */
@@ -91,6 +93,7 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   maxInFlight: setting('GATEWAY_MAX_IN_FLIGHT', 'max-in-flight', '20000', integerBetween(1, 1e6)),
   maxConnections: setting('GATEWAY_MAX_CONNECTIONS', 'max-connections', '64', integerBetween(1, 10_000)),
   maxWaits: setting('GATEWAY_MAX_WAITS', 'max-waits', '128', integerBetween(1, 100_000)),
+  mux: setting('GATEWAY_MUX', 'mux', 'true', parseSwitch),
   maxHeaderBytes: setting('GATEWAY_MAX_HEADER', 'max-header', '1048576', integerBetween(1024, 2 ** 24)),
   collapse: setting('GATEWAY_COLLAPSE', 'collapse', 'true', parseSwitch),
   maxViews: setting('GATEWAY_VIEWS', 'views', '4096', integerBetween(0, 1e6)),
@@ -144,6 +147,7 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     maxInFlight: read(SETTINGS.maxInFlight),
     maxConnections: read(SETTINGS.maxConnections),
     maxWaits: read(SETTINGS.maxWaits),
+    mux: read(SETTINGS.mux),
     maxHeaderBytes: read(SETTINGS.maxHeaderBytes),
     collapse: read(SETTINGS.collapse),
     maxViews: read(SETTINGS.maxViews),

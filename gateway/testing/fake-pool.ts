@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { realEnv, sleep } from '../../shared/env.ts';
+import { MUX_PATH } from '../../shared/mux/frames.ts';
 import { answerAgent, type FakeCheck, type FakeService } from './fake-agent.ts';
 import { FakeCluster } from './fake-cluster.ts';
 
@@ -105,6 +106,10 @@ export class FakePool {
     if (node.state === 'frozen') return;
     const target = request.url ?? '/';
     if (target === '/v1/internal/proconsul/pool') return this.#answerPool(response);
+    if (target === MUX_PATH) {
+      response.writeHead(404).end();
+      return;
+    }
     node.requests.push(`${request.method} ${target}`);
     node.lastHeaders = request.headers;
     if (this.override(node, request, response)) return;

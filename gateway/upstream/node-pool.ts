@@ -22,6 +22,8 @@ export interface PoolNode {
   outstanding: number;
   /** Waits and streams under way. */
   waits: number;
+  /** Waits that it takes over a multiplexed connection; 0: it has none, and each wait needs a connection. */
+  multiplexedWaits: number;
   /** Abandons one read each; used when the agent is reported dead while its connection hangs. */
   readonly abandon: Set<() => void>;
 }
@@ -131,7 +133,7 @@ export class NodePool {
    * Chooses an agent. Healthy ones come first, then agents that are ejected or reported dead: a pool that looks dead
    * may only look so.
    *
-   * @param maxWaits waits that one agent may hold; Infinity when the request is no wait
+   * @param maxWaits waits that one agent may hold unless they are multiplexed; Infinity when the request is no wait
    * @returns undefined when every agent of the preference was tried
    */
   pick(
@@ -147,7 +149,7 @@ export class NodePool {
     const open: PoolNode[] = [];
     const doubtful: PoolNode[] = [];
     for (const node of this.#nodes.values()) {
-      if (tried.has(node) || node.waits >= maxWaits) continue;
+      if (tried.has(node) || node.waits >= Math.max(maxWaits, node.multiplexedWaits)) continue;
       (isUsable(node, nowMs) ? open : doubtful).push(node);
     }
     if (open.length > 0) return this.#choose(prefer, open, nowMs);
@@ -227,6 +229,7 @@ function newNode(url: string): PoolNode {
     recoveredAtMs: 0,
     outstanding: 0,
     waits: 0,
+    multiplexedWaits: 0,
     abandon: new Set(),
   };
 }

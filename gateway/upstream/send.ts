@@ -136,6 +136,7 @@ async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions
     abandon = () => abort(new UpstreamError('broken', 'the agent was reported dead'));
     node.abandon.add(abandon);
   };
+  node.multiplexedWaits = options.transport.maxWaits?.(node.url) ?? 0;
   node.outstanding++;
   if (request.isWait) node.waits++;
   let isStreaming = false;

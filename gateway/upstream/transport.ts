@@ -40,6 +40,8 @@ export class UpstreamError extends Error {
 export interface Transport {
   /** @throws UpstreamError and nothing else */
   send(baseUrl: string, request: UpstreamRequest): Promise<Answer>;
+  /** Waits that an agent takes at once where they need no connection of their own; undefined: each needs one. */
+  maxWaits?(baseUrl: string): number | undefined;
   /** Drops the connections to an agent that left the pool, once they are idle. */
   forget(baseUrl: string): void;
   close(): Promise<void>;
