@@ -10,6 +10,8 @@ import { serveUi } from './ui-pages.ts';
 
 export interface Gateway {
   readonly app: Hono;
+  /** Answers one request below `/v1/` through its exchange, as the app does. */
+  serve(exchange: Exchange): Promise<Response>;
   /** Begins to follow the pool in the background. Without it the pool is looked up as requests come. */
   start(): void;
   /** From now on `/ready` says no, so that balancers send new clients elsewhere. */
@@ -21,6 +23,9 @@ export interface Gateway {
 
 const OVERLOADED =
   'The gateway has too many requests in progress. Raise GATEWAY_MAX_IN_FLIGHT (-max-in-flight) or add gateways.';
+
+export const FAILED = 'The gateway failed on this request; its log says why.';
+const STATUS_CLASSES = ['0xx', '1xx', '2xx', '3xx', '4xx', '5xx'];
 
 export function createGateway(options: GatewayOptions): Gateway {
   const layers = buildLayers(options);
@@ -38,22 +43,19 @@ export function createGateway(options: GatewayOptions): Gateway {
       counters.inFlight--;
     }
   };
-  const proxy = (c: Context): Promise<Response> => {
-    const exchange = options.openExchange(c.req.raw, c.env);
-    return counted(exchange, async () => {
-      const answer = await layers.answer(exchange);
-      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
+  /** Questions below `/v1/` that the gateway answers by itself. */
+  const own = new Map([
+    ['/v1/watch', layers.watchChanges],
+    ['/v1/prometheus/sd', layers.discoverTargets],
+  ]);
+  const serve = (exchange: Exchange): Promise<Response> =>
+    counted(exchange, async () => {
+      const answerIt = own.get(exchange.target.split('?', 1)[0] ?? '') ?? layers.answer;
+      const answer = await answerIt(exchange);
+      counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
       return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
     });
-  };
-  const own = (answerIt: (exchange: Exchange) => Promise<Answer>) => (c: Context) => {
-    const exchange = options.openExchange(c.req.raw, c.env);
-    return counted(exchange, async () => {
-      const answer = await answerIt(exchange);
-      counters.requests.add(`${Math.floor(answer.status / 100)}xx`);
-      return exchange.respond(answer);
-    });
-  };
+  const proxy = (c: Context) => serve(options.openExchange(c.req.raw, c.env));
   const doh = (c: Context): Promise<Response> => {
     const exchange = options.openExchange(c.req.raw, c.env);
     return counted(exchange, async () => {
@@ -75,18 +77,17 @@ export function createGateway(options: GatewayOptions): Gateway {
     return c.body(renderMetrics(counters, gauges(layers, env.clock.monotonicMs())), 200, headers);
   });
   app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
-  app.all('/v1/watch', own(layers.watchChanges));
-  app.all('/v1/prometheus/sd', own(layers.discoverTargets));
   app.all('/dns-query', doh);
   app.all('/resolve', doh);
   if (options.ui !== undefined) serveUi(app, options.ui);
   app.all('*', proxy);
   app.onError((error, c) => {
     options.logger.error('request failed', { error: error.message, path: c.req.path });
-    return c.text('The gateway failed on this request; its log says why.', 500);
+    return c.text(FAILED, 500);
   });
   return {
     app,
+    serve,
     start: () => poller.start(),
     drain: () => {
       isDraining = true;

@@ -4,9 +4,10 @@ import { getRequestListener } from '@hono/node-server';
 import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
 import type { Logger } from '../shared/log.ts';
-import { createGateway, type Gateway } from './app.ts';
+import { createGateway, FAILED, type Gateway } from './app.ts';
 import { createRedisState } from './cache/redis-state.ts';
 import { createMemoryState, type SharedState } from './cache/shared-state.ts';
+import { textAnswer } from './exchange/exchange.ts';
 import { openNodeExchange, shieldTarget } from './exchange/node-exchange.ts';
 import { type Listener, openListener } from './listener/listener.ts';
 import { readTlsIdentity, type TlsIdentity } from './listener/tls-identity.ts';
@@ -53,7 +54,7 @@ export async function startGateway({
   });
   let listener: Listener;
   try {
-    listener = await openServer(gateway, settings, tls);
+    listener = await openServer(gateway, settings, tls, env, logger);
   } catch (error) {
     await gateway.stop();
     throw error;
@@ -77,7 +78,13 @@ function openTransport(settings: GatewaySettings, env: Env): Transport {
   return settings.mux ? createMuxTransport({ ...limits, fallback, clock: env.clock }) : fallback;
 }
 
-function openServer(gateway: Gateway, settings: GatewaySettings, tls: TlsIdentity | undefined) {
+function openServer(
+  gateway: Gateway,
+  settings: GatewaySettings,
+  tls: TlsIdentity | undefined,
+  env: Env,
+  logger: Logger,
+) {
   const answer = getRequestListener(gateway.app.fetch, {
     hostname: 'localhost',
     overrideGlobalObjects: false,
@@ -86,6 +93,15 @@ function openServer(gateway: Gateway, settings: GatewaySettings, tls: TlsIdentit
     ...settings.listen,
     tls,
     maxHeaderBytes: settings.maxHeaderBytes,
+    clock: env.clock,
+    onExchange: (exchange) =>
+      gateway.serve(exchange).catch((error: unknown) => {
+        logger.error('request failed', {
+          error: String(error),
+          path: exchange.target.split('?', 1)[0] ?? '',
+        });
+        return exchange.respond(textAnswer(500, FAILED));
+      }),
     onRequest: (incoming, outgoing) => {
       shieldTarget(incoming);
       void answer(incoming, outgoing);

@@ -41,7 +41,7 @@ export interface Exchange {
   /** IP address of the peer, '' when unknown. */
   readonly clientAddress: string;
   /** Reads up to `limitBytes`; what is longer comes as a stream. Called at most once. */
-  readBody(limitBytes: number): Promise<RequestBody>;
+  readBody(limitBytes: number): RequestBody | Promise<RequestBody>;
   /** Calls `gone` at most once, if the client goes away before it was answered. @returns unsubscribe */
   onClientGone(gone: () => void): () => void;
   respond(answer: Answer): Response | Promise<Response>;

@@ -9,6 +9,9 @@ import http2, {
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { Clock } from '../../shared/env.ts';
+import type { PlainExchange } from '../exchange/plain-exchange.ts';
+import { createPlainLane } from './plain-connection.ts';
 import { peekProtocol } from './preface.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
@@ -26,6 +29,9 @@ export interface ListenerOptions {
   /** Longest header block of a request, bytes. HTTP/1.1 gets 431 beyond it, an HTTP/2 stream ENHANCE_YOUR_CALM. */
   readonly maxHeaderBytes: number;
   readonly onRequest: OnRequest;
+  /** Answers a plain request for an agent; everything else comes to `onRequest`. Never rejects. */
+  readonly onExchange: (exchange: PlainExchange) => Promise<unknown>;
+  readonly clock: Clock;
 }
 
 export interface Listener {
@@ -55,9 +61,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const event = isTls ? 'secureConnection' : 'connection';
   // The server's own listener takes a connection for HTTP/1.1; from now on it is called only for what is.
   const listeners = server.listeners(event);
-  const acceptHttp1 = (socket: Socket) => {
-    for (const listener of listeners) listener.call(server, socket);
-  };
+  const lane = createPlainLane({
+    ...options,
+    handOver: (socket) => {
+      for (const listener of listeners) listener.call(server, socket);
+      socket.resume();
+    },
+  });
   server.removeAllListeners(event);
   server.on(event, (socket: Socket) => {
     const acceptHttp2 = () => {
@@ -66,7 +76,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       http2Server.emit('connection', socket);
     };
     if (socket instanceof TLSSocket)
-      return socket.alpnProtocol === 'h2' ? acceptHttp2() : acceptHttp1(socket);
+      return socket.alpnProtocol === 'h2' ? acceptHttp2() : lane.accept(socket);
     undecided.add(socket);
     const forget = () => undecided.delete(socket);
     socket.once('close', forget);
@@ -74,8 +84,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       socket.off('close', forget);
       forget();
       if (protocol === 'http2') return acceptHttp2();
-      acceptHttp1(socket);
-      socket.resume();
+      lane.accept(socket);
     });
   });
   await listen(server, options.host, options.port);
@@ -84,11 +93,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        lane.close();
         for (const session of sessions) session.close();
         for (const socket of undecided) socket.destroy();
       }),
     destroyConnections: () => {
       server.closeAllConnections();
+      lane.destroyAll();
       for (const session of sessions) session.destroy();
       for (const socket of undecided) socket.destroy();
     },
