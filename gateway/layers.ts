@@ -98,13 +98,14 @@ export function buildLayers(options: GatewayOptions): Layers {
     if (!isAgentPath(splitTarget(incoming.target).path)) return read(incoming);
     return name === undefined ? virtualAgent(incoming) : named(name, incoming);
   };
+  const kindOf = rememberingReads((method: string, target: string) => classify(method, splitTarget(target)));
   const answer = async (exchange: Exchange): Promise<Answer> => {
     const { method, target } = exchange;
     try {
       await freshen();
       const hasBody = method !== 'GET' && method !== 'HEAD';
       const body = hasBody ? await exchange.readBody(options.settings.bodyLimitBytes) : NO_BODY;
-      const kind = classify(method, splitTarget(target));
+      const kind = kindOf(method, target);
       const cancel = cancellationOf(exchange);
       const name = namedAgent(exchange.headers);
       const sent = requestHeaders(exchange.headers, exchange.clientAddress);
@@ -270,6 +271,27 @@ function buildDoh({ settings, sharesWork, env, logger }: GatewayOptions, forward
     env,
     logger,
   });
+}
+
+const MAX_KNOWN_READS = 4096;
+const MAX_KNOWN_TARGET = 256;
+
+/** Hot reads are asked again and again, letter by letter. Two generations bound what is remembered. */
+function rememberingReads<K>(classOf: (method: string, target: string) => K): typeof classOf {
+  let young = new Map<string, K>();
+  let old = young;
+  return (method, target) => {
+    if (method !== 'GET' || target.length > MAX_KNOWN_TARGET) return classOf(method, target);
+    const known = young.get(target);
+    if (known !== undefined) return known;
+    const kind = old.get(target) ?? classOf(method, target);
+    if (young.size >= MAX_KNOWN_READS / 2) {
+      old = young;
+      young = new Map();
+    }
+    young.set(target, kind);
+    return kind;
+  };
 }
 
 const COMPRESSION: ReadonlySet<string> = new Set(['accept-encoding']);

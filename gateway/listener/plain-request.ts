@@ -57,7 +57,9 @@ const MAX_KNOWN_TEXT = 2048;
 
 /** Remembers header blocks: a client sends the same one again and again. */
 export class PlainRequestReader {
-  readonly #blocks = new Map<string, PlainBlock | 'odd'>();
+  /** Two generations: what no client sent while the young one filled up is forgotten. */
+  #young = new Map<string, PlainBlock | 'odd'>();
+  #old = this.#young;
   readonly #maxHeadBytes: number;
 
   /** @param maxHeaderBytes longest header block that is served at all */
@@ -85,12 +87,15 @@ export class PlainRequestReader {
   }
 
   #block(text: string): PlainBlock | 'odd' {
-    const known = this.#blocks.get(text);
+    const known = this.#young.get(text);
     if (known !== undefined) return known;
-    const block = parseBlock(text);
+    const block = this.#old.get(text) ?? parseBlock(text);
     if (text.length > MAX_KNOWN_TEXT) return block;
-    if (this.#blocks.size >= MAX_KNOWN_BLOCKS) this.#blocks.clear();
-    this.#blocks.set(text, block);
+    if (this.#young.size >= MAX_KNOWN_BLOCKS / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(text, block);
     return block;
   }
 }

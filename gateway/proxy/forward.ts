@@ -175,7 +175,18 @@ async function isLeaderless(answer: Answer): Promise<boolean> {
 
 /** Equal for requests that get the same answer. Holds tokens: not to leave the process. */
 export function shareKey(target: string, headers: HeaderList): string {
-  let key = target;
+  const known = tellingParts.get(headers);
+  if (known !== undefined) return target + known;
+  const part = tellingPart(headers);
+  tellingParts.set(headers, part);
+  return target + part;
+}
+
+/** By the identity of the list, which repeats with the header block that it was made of. */
+const tellingParts = new WeakMap<HeaderList, string>();
+
+function tellingPart(headers: HeaderList): string {
+  let key = '';
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
     if (TELLING.has(name)) key += `\n${name}:${headers[i + 1]}`;

@@ -101,23 +101,28 @@ export function checkHead(text: string, lines: number): void {
 }
 
 /** Heads repeat: the same client asks with the same headers, the same object is answered with the same ones. */
-const MAX_KNOWN_LISTS = 1024;
+const MAX_KNOWN_LISTS = 4096;
 const MAX_KNOWN_TEXT = 1024;
 
 /** Names and values of a head's text; the lists are shared, so nobody may change them. */
 export class HeaderLists {
-  readonly #known = new Map<string, readonly string[]>();
+  /** Two generations: what was not asked for while the young one filled up is forgotten. */
+  #young = new Map<string, readonly string[]>();
+  #old = this.#young;
 
   /** @throws MuxProtocolError when a name has no value */
   parse(text: string): readonly string[] {
     if (text === '') return NONE;
-    const known = this.#known.get(text);
+    const known = this.#young.get(text);
     if (known !== undefined) return known;
-    const list = text.split('\n');
+    const list = this.#old.get(text) ?? text.split('\n');
     if (list.length % 2 !== 0) throw new MuxProtocolError('a header has no value');
     if (text.length > MAX_KNOWN_TEXT) return list;
-    if (this.#known.size >= MAX_KNOWN_LISTS) this.#known.clear();
-    this.#known.set(text, list);
+    if (this.#young.size >= MAX_KNOWN_LISTS / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(text, list);
     return list;
   }
 }
