@@ -90,7 +90,7 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   legMs: setting('GATEWAY_LEG', 'leg', '0s', durationBetween(0, 600_000)),
   bodyLimitBytes: setting('GATEWAY_BODY_LIMIT', 'body-limit', '1048576', integerBetween(0, 2 ** 30)),
   answerLimitBytes: setting('GATEWAY_ANSWER_LIMIT', 'answer-limit', '1048576', integerBetween(0, 2 ** 30)),
-  maxInFlight: setting('GATEWAY_MAX_IN_FLIGHT', 'max-in-flight', '20000', integerBetween(1, 1e6)),
+  maxInFlight: setting('GATEWAY_MAX_IN_FLIGHT', 'max-in-flight', '50000', integerBetween(1, 1e6)),
   maxConnections: setting('GATEWAY_MAX_CONNECTIONS', 'max-connections', '64', integerBetween(1, 10_000)),
   maxWaits: setting('GATEWAY_MAX_WAITS', 'max-waits', '128', integerBetween(1, 100_000)),
   mux: setting('GATEWAY_MUX', 'mux', 'true', parseSwitch),
