@@ -48,12 +48,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     ['/v1/watch', layers.watchChanges],
     ['/v1/prometheus/sd', layers.discoverTargets],
   ]);
+  const deliver = (exchange: Exchange, answer: Answer): Response | Promise<Response> => {
+    counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
+    return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+  };
   const serve = (exchange: Exchange): Promise<Response> =>
-    counted(exchange, async () => {
+    counted(exchange, () => {
       const answerIt = own.get(exchange.target.split('?', 1)[0] ?? '') ?? layers.answer;
-      const answer = await answerIt(exchange);
-      counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
-      return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+      return answerIt(exchange).then((answer) => deliver(exchange, answer));
     });
   const proxy = (c: Context) => serve(options.openExchange(c.req.raw, c.env));
   const doh = (c: Context): Promise<Response> => {

@@ -22,6 +22,7 @@ import {
 } from './exchange/exchange.ts';
 import { type Counters, createCounters } from './operations/counters.ts';
 import { createServiceDiscovery } from './prometheus/service-discovery.ts';
+import { ClientPresence } from './proxy/client-presence.ts';
 import { createForward, type Forward, type Incoming } from './proxy/forward.ts';
 import { requestHeaders } from './proxy/headers.ts';
 import { splitTarget } from './proxy/target.ts';
@@ -38,7 +39,7 @@ import { createTracing, tracedTransport, untraced } from './telemetry/tracing.ts
 import { NodePool } from './upstream/node-pool.ts';
 import { createPoolPoller, type PoolPoller } from './upstream/pool-poller.ts';
 import { createRetryBudget } from './upstream/retry-budget.ts';
-import { type Cancellation, createSend, type Send } from './upstream/send.ts';
+import { createSend, type Send } from './upstream/send.ts';
 import type { Transport } from './upstream/transport.ts';
 import type { AskPool } from './views/follow.ts';
 import { minIndexOf, readAtLeast } from './views/min-index.ts';
@@ -106,7 +107,7 @@ export function buildLayers(options: GatewayOptions): Layers {
       const hasBody = method !== 'GET' && method !== 'HEAD';
       const body = hasBody ? await exchange.readBody(options.settings.bodyLimitBytes) : NO_BODY;
       const kind = kindOf(method, target);
-      const cancel = cancellationOf(exchange);
+      const cancel = new ClientPresence(exchange);
       const name = namedAgent(exchange.headers);
       const sent = requestHeaders(exchange.headers, exchange.clientAddress);
       const incoming = { method, target, headers: sent, body, kind, cancel };
@@ -311,23 +312,4 @@ function askThrough(sendTo: SendToAgent): AskAgent {
 function ownQuestion(target: string, headers: readonly string[]): Incoming {
   const kind = classify('GET', splitTarget(target));
   return { method: 'GET', target, headers, body: NO_BODY, kind, cancel: NEVER_CANCELLED };
-}
-
-/** The client's presence as something to listen to. */
-function cancellationOf(exchange: Exchange): Cancellation {
-  let isCancelled = false;
-  const listeners = new Set<() => void>();
-  exchange.onClientGone(() => {
-    isCancelled = true;
-    for (const listener of [...listeners]) listener();
-  });
-  return {
-    get isCancelled() {
-      return isCancelled;
-    },
-    onCancel: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
 }

@@ -12,7 +12,7 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../shared/env.ts';
 import type { PlainExchange } from '../exchange/plain-exchange.ts';
 import { createPlainLane } from './plain-connection.ts';
-import { peekProtocol } from './preface.ts';
+import { protocolOf } from './preface.ts';
 import type { TlsIdentity } from './tls-identity.ts';
 
 export type OnRequest = (
@@ -45,15 +45,12 @@ export interface Listener {
 
 /** Longer than clients keep connections (Go: 90 s), so that the gateway isn't the one to close under a request. */
 const KEEP_ALIVE_MS = 120_000;
-/** How long a connection may take to its first request, TLS handshake included: as long as node:http allows for headers. */
-const FIRST_BYTES_MS = 60_000;
 const HANDSHAKE_MS = 10_000;
 /** As many as Go's server allows. Further requests wait at the client. */
 const MAX_STREAMS_PER_SESSION = 250;
 
 /** @throws the system's error when the address can't be bound */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const undecided = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const server = openHttp1Server(options);
   const http2Server = openHttp2Server(options, sessions);
@@ -61,31 +58,23 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const event = isTls ? 'secureConnection' : 'connection';
   // The server's own listener takes a connection for HTTP/1.1; from now on it is called only for what is.
   const listeners = server.listeners(event);
+  const acceptHttp1 = (socket: Socket) => {
+    for (const listener of listeners) listener.call(server, socket);
+    socket.resume();
+  };
+  const acceptHttp2 = (socket: Socket) => {
+    // node:http keeps the other half open by itself; a session expects that the end of one half ends both.
+    socket.allowHalfOpen = false;
+    http2Server.emit('connection', socket);
+  };
   const lane = createPlainLane({
     ...options,
-    handOver: (socket) => {
-      for (const listener of listeners) listener.call(server, socket);
-      socket.resume();
-    },
+    handOver: (socket, head) => (protocolOf(head) === 'http2' ? acceptHttp2 : acceptHttp1)(socket),
   });
   server.removeAllListeners(event);
   server.on(event, (socket: Socket) => {
-    const acceptHttp2 = () => {
-      // node:http keeps the other half open by itself; a session expects that the end of one half ends both.
-      socket.allowHalfOpen = false;
-      http2Server.emit('connection', socket);
-    };
-    if (socket instanceof TLSSocket)
-      return socket.alpnProtocol === 'h2' ? acceptHttp2() : lane.accept(socket);
-    undecided.add(socket);
-    const forget = () => undecided.delete(socket);
-    socket.once('close', forget);
-    peekProtocol(socket, FIRST_BYTES_MS, (protocol) => {
-      socket.off('close', forget);
-      forget();
-      if (protocol === 'http2') return acceptHttp2();
-      lane.accept(socket);
-    });
+    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') acceptHttp2(socket);
+    else lane.accept(socket);
   });
   await listen(server, options.host, options.port);
   return {
@@ -95,13 +84,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         server.close(() => resolve());
         lane.close();
         for (const session of sessions) session.close();
-        for (const socket of undecided) socket.destroy();
       }),
     destroyConnections: () => {
       server.closeAllConnections();
       lane.destroyAll();
       for (const session of sessions) session.destroy();
-      for (const socket of undecided) socket.destroy();
     },
   };
 }

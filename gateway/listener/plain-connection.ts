@@ -13,12 +13,12 @@ export interface PlainLaneOptions {
   readonly clock: Clock;
   /** Answers through the exchange; resolves when that is done. Never rejects. */
   readonly onExchange: (exchange: PlainExchange) => Promise<unknown>;
-  /** Takes a connection over for node:http: paused, its bytes unread. */
-  readonly handOver: (socket: Socket) => void;
+  /** Takes a connection over: paused, its bytes unread. `head` is a look at them; at least the first bytes of a connection. */
+  readonly handOver: (socket: Socket, head: Uint8Array) => void;
 }
 
 export interface PlainLane {
-  /** Takes over a connection: paused, its bytes unread. */
+  /** Takes over a connection of which nothing was read. */
   accept(socket: Socket): void;
   /** Ends connections without a request; the others end with their answer. */
   close(): void;
@@ -27,7 +27,7 @@ export interface PlainLane {
 
 /** Longer than clients keep connections (Go: 90 s), so that the gateway isn't the one to close under a request. */
 const IDLE_MS = 120_000;
-/** How long a request may take to arrive, as node:http allows for headers. */
+/** How long a request may take to arrive, and the first one to begin: as node:http allows for headers. */
 const ARRIVAL_MS = 60_000;
 const SWEEP_MS = 5000;
 /** Requests that a client sends ahead are kept up to this; beyond it the client has to wait. */
@@ -85,6 +85,7 @@ class PlainConnection {
   readonly #clientAddress: string;
   #exchange: PlainExchange | undefined;
   #unread: Buffer | undefined;
+  #hasServed = false;
   /** Since when nothing is in progress, or the request in arrival has been arriving. */
   #sinceMs: number;
 
@@ -132,7 +133,7 @@ class PlainConnection {
 
   sweep(nowMs: number): void {
     if (this.#exchange !== undefined) return;
-    const limitMs = this.#unread === undefined ? IDLE_MS : ARRIVAL_MS;
+    const limitMs = this.#unread === undefined && this.#hasServed ? IDLE_MS : ARRIVAL_MS;
     if (nowMs - this.#sinceMs < limitMs) return;
     if (this.#unread !== undefined)
       this.#socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
@@ -166,6 +167,7 @@ class PlainConnection {
     });
     exchange.closesAfter = this.#shared.isClosing;
     this.#exchange = exchange;
+    this.#hasServed = true;
     void this.#shared.onExchange(exchange).then(() => this.#answered(exchange));
   }
 
@@ -195,7 +197,7 @@ class PlainConnection {
     this.#unread = undefined;
     socket.pause();
     socket.unshift(bytes);
-    this.#shared.handOver(socket);
+    this.#shared.handOver(socket, bytes);
   }
 }
 
