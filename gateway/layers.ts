@@ -17,6 +17,7 @@ import {
   isWhole,
   NO_BODY,
   type OpenExchange,
+  type RequestBody,
   textAnswer,
   withoutHeaders,
 } from './exchange/exchange.ts';
@@ -100,22 +101,24 @@ export function buildLayers(options: GatewayOptions): Layers {
     return name === undefined ? virtualAgent(incoming) : named(name, incoming);
   };
   const kindOf = rememberingReads((method: string, target: string) => classify(method, splitTarget(target)));
-  const answer = async (exchange: Exchange): Promise<Answer> => {
+  const answerWith = (exchange: Exchange, body: RequestBody): Promise<Answer> => {
     const { method, target } = exchange;
-    try {
-      await freshen();
-      const hasBody = method !== 'GET' && method !== 'HEAD';
-      const body = hasBody ? await exchange.readBody(options.settings.bodyLimitBytes) : NO_BODY;
-      const kind = kindOf(method, target);
-      const cancel = new ClientPresence(exchange);
-      const name = namedAgent(exchange.headers);
-      const sent = requestHeaders(exchange.headers, exchange.clientAddress);
-      const incoming = { method, target, headers: sent, body, kind, cancel };
-      return await traced(method, target, sent, () => route(incoming, name));
-    } catch (error) {
-      if (error instanceof ConsulError) return textAnswer(error.status, error.message);
-      throw error;
-    }
+    const kind = kindOf(method, target);
+    const cancel = new ClientPresence(exchange);
+    const name = namedAgent(exchange.headers);
+    const sent = requestHeaders(exchange.headers, exchange.clientAddress);
+    const incoming = { method, target, headers: sent, body, kind, cancel };
+    return traced(method, target, sent, () => route(incoming, name));
+  };
+  const prepare = async (exchange: Exchange, fresh: Promise<void> | undefined): Promise<Answer> => {
+    await fresh;
+    return answerWith(exchange, await bodyOf(exchange, options.settings.bodyLimitBytes));
+  };
+  // Most requests have all there is to wait for at once, and need no turn of their own for it.
+  const answer = (exchange: Exchange): Promise<Answer> => {
+    const fresh = freshen();
+    const isReady = fresh === undefined && exchange.method === 'GET';
+    return (isReady ? answerWith(exchange, NO_BODY) : prepare(exchange, fresh)).catch(asAnswer);
   };
   const changes = buildChanges(options, forward);
   const own = (answerIt: (exchange: Exchange) => Promise<Answer>) => async (exchange: Exchange) => {
@@ -272,6 +275,17 @@ function buildDoh({ settings, sharesWork, env, logger }: GatewayOptions, forward
     env,
     logger,
   });
+}
+
+function bodyOf(exchange: Exchange, limitBytes: number): RequestBody | Promise<RequestBody> {
+  const { method } = exchange;
+  return method === 'GET' || method === 'HEAD' ? NO_BODY : exchange.readBody(limitBytes);
+}
+
+/** @throws what is a defect */
+function asAnswer(error: unknown): Answer {
+  if (error instanceof ConsulError) return textAnswer(error.status, error.message);
+  throw error;
 }
 
 const MAX_KNOWN_READS = 4096;
