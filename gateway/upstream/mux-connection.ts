@@ -19,6 +19,8 @@ import { UpstreamError } from './transport.ts';
 export interface MuxConnectionOptions {
   readonly socket: Duplex;
   readonly clock: Clock;
+  /** Requests after which it takes no more: stream numbers are never used again, and there are only so many. */
+  readonly maxRequests: number;
   /** It takes no more requests: it is closed, or the agent is about to end. May be called twice. */
   readonly onRetired: () => void;
 }
@@ -104,6 +106,7 @@ export class MuxConnection implements FrameSink {
     stream.opened(id, this);
     if (this.#ticking === undefined) this.#tick();
     if (!isWhole) stream.sendBody();
+    if (id >= this.#options.maxRequests) this.retire();
   }
 
   /** More of a request's body. */

@@ -279,6 +279,20 @@ describe('an agent that does not offer it', () => {
   });
 });
 
+test('replaces a connection whose stream numbers are used up', async () => {
+  await transport.close();
+  const fallback = createUndiciTransport(LIMITS);
+  transport = createMuxTransport({ ...LIMITS, fallback, clock: env.clock, maxRequests: 2 });
+  const answers = [ask(), ask()];
+  await arrived(2);
+  agent.onRequest = echo;
+  answers.push(ask());
+  for (const request of agent.requests.slice(0, 2)) echo(request);
+  agent.requests.splice(0);
+  expect((await Promise.all(answers)).map(textOf)).toEqual(Array(3).fill('mux /v1/kv/a'));
+  expect(agent.connections).toBe(2);
+});
+
 test('tells how many waits an agent takes, and drops the connection to one that left', async () => {
   await connected();
   expect(transport.maxWaits?.(agent.url)).toBe(100);

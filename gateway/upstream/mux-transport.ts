@@ -18,7 +18,11 @@ export interface MuxTransportOptions {
   readonly connectTimeoutMs: number;
   /** Largest answer that is collected, bytes. */
   readonly answerLimitBytes: number;
+  /** Requests after which a connection is replaced by a new one; at most 2^32 − 1. */
+  readonly maxRequests?: number;
 }
+
+const MAX_REQUESTS = 2 ** 31;
 
 /** An agent that refused is asked again after this time: it may have been replaced by a newer one. */
 const ASK_AGAIN_MS = 60_000;
@@ -63,6 +67,7 @@ export function createMuxTransport(options: MuxTransportOptions): Transport {
         {
           socket: upgraded.socket,
           clock,
+          maxRequests: options.maxRequests ?? MAX_REQUESTS,
           onRetired: () => {
             if (link.connection === connection) link.connection = undefined;
             if (upgraded.socket.destroyed) retired.delete(connection);
