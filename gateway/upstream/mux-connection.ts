@@ -25,6 +25,8 @@ export interface MuxConnectionOptions {
   readonly onRetired: () => void;
 }
 
+/** Answers differ by their index at least: enough for a few thousand hot objects. */
+const MAX_KNOWN_HEADS = 4096;
 /** How often deadlines and silence are looked at while requests are open. */
 const TICK_MS = 100;
 /** An agent that has said nothing for so long while requests are open is asked for a sign of life … */
@@ -40,7 +42,7 @@ export class MuxConnection implements FrameSink {
   readonly #options: MuxConnectionOptions;
   readonly #reader = new FrameReader(this);
   readonly #writer = new FrameWriter();
-  readonly #lists = new HeaderLists();
+  readonly #lists = new HeaderLists(MAX_KNOWN_HEADS);
   readonly #streams = new Map<number, MuxStream>();
   #unsent: MuxStream[] = [];
   #lastStream = 0;

@@ -3,12 +3,24 @@
 import type { Duplex } from 'node:stream';
 import { FrameReader, type FrameSink } from '../../shared/mux/frame-reader.ts';
 import { FrameWriter } from '../../shared/mux/frame-writer.ts';
-import { HeaderLists, MAX_WINDOW_BYTES, MuxProtocolError, RESET } from '../../shared/mux/frames.ts';
+import {
+  HeaderLists,
+  MAX_WINDOW_BYTES,
+  MuxProtocolError,
+  RESET,
+  WINDOW_BYTES,
+} from '../../shared/mux/frames.ts';
 import type { Incoming, Outgoing } from './message.ts';
 import { MuxBody, MuxRequest, MuxResponse, type MuxWire, type PeerAddress } from './mux-message.ts';
 
 /** Requests in progress on one connection, blocking queries included; more are refused, which tells the gateway that nothing was done. */
 export const MAX_STREAMS = 16_384;
+
+/** Clients of one gateway differ little in their headers. */
+const MAX_KNOWN_HEADS = 256;
+
+/** Bodies of requests in progress, and of answers that their reader has not asked for, on one connection together. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024;
 
 /** Above this many unsent bytes no more requests are read, so that a gateway that doesn't read can't fill the memory. */
 const CONGESTED_BYTES = 1024 * 1024;
@@ -30,12 +42,13 @@ export class MuxConnection implements FrameSink, MuxWire {
   readonly #options: MuxConnectionOptions;
   readonly #reader = new FrameReader(this);
   readonly #writer = new FrameWriter();
-  readonly #headers = new HeaderLists();
+  readonly #headers = new HeaderLists(MAX_KNOWN_HEADS);
   readonly #responses = new Map<number, MuxResponse>();
   readonly #bodies = new Map<number, MuxBody>();
   #lastStream = 0;
   #isFlushing = false;
   #isLeaving = false;
+  #heldBytes = 0;
 
   constructor(options: MuxConnectionOptions, firstBytes: Buffer) {
     this.#options = options;
@@ -67,8 +80,19 @@ export class MuxConnection implements FrameSink, MuxWire {
     return this.#writer;
   }
 
-  forget(stream: number): void {
+  hold(bytes: number): boolean {
+    if (this.#heldBytes + bytes > MAX_HELD_BYTES) return false;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+
+  forget(stream: number, requestBytes: number): void {
     this.#responses.delete(stream);
+    this.release(requestBytes);
     const body = this.#bodies.get(stream);
     if (body === undefined) return;
     // The answer came before the request was complete: the rest of that is of no use.
@@ -83,7 +107,9 @@ export class MuxConnection implements FrameSink, MuxWire {
     const second = first === -1 ? -1 : head.indexOf('\n', first + 1);
     if (first < 1) throw new MuxProtocolError('a request without a target');
     const rawHeaders = second === -1 ? NO_HEADERS : this.#headers.parse(head.slice(second + 1));
-    if (this.#isLeaving || this.#responses.size >= MAX_STREAMS) {
+    // A body in pieces may fill its window before anyone reads it.
+    const requestBytes = isEnd ? bytes.length : bytes.length + WINDOW_BYTES;
+    if (this.#isLeaving || this.#responses.size >= MAX_STREAMS || !this.hold(requestBytes)) {
       this.frames().reset(stream, RESET.refused);
       if (!this.#isLeaving) this.#lastStream = stream;
       return;
@@ -94,7 +120,7 @@ export class MuxConnection implements FrameSink, MuxWire {
     const body = isEnd ? bytes : this.#openBody(stream, bytes);
     const { socket, dispatch } = this.#options;
     const request = new MuxRequest(method, target, rawHeaders, socket, body);
-    const response = new MuxResponse(stream, method, this);
+    const response = new MuxResponse(stream, method, requestBytes, this);
     this.#responses.set(stream, response);
     dispatch(request, response);
   }

@@ -9,8 +9,11 @@ import type { Outgoing } from './message.ts';
 export interface MuxWire {
   /** Frames to be sent at the end of this turn of the event loop. */
   frames(): FrameWriter;
-  /** The stream is over on this side. */
-  forget(stream: number): void;
+  /** Whether there is room for so many more bytes, which then count until they are released. */
+  hold(bytes: number): boolean;
+  release(bytes: number): void;
+  /** The stream is over on this side, and so are the bytes that its request held. */
+  forget(stream: number, requestBytes: number): void;
 }
 
 export interface PeerAddress {
@@ -95,6 +98,9 @@ export class MuxResponse implements Outgoing {
   readonly #stream: number;
   readonly #isHead: boolean;
   readonly #wire: MuxWire;
+  readonly #requestBytes: number;
+  /** What of the queue counts at the connection. */
+  #heldBytes = 0;
   #status = 0;
   #headers: readonly string[] = [];
   #windowBytes = WINDOW_BYTES;
@@ -103,7 +109,9 @@ export class MuxResponse implements Outgoing {
   #onClose: readonly (() => void)[] = NO_LISTENERS;
   #onDrain: readonly (() => void)[] = NO_LISTENERS;
 
-  constructor(stream: number, method: string, wire: MuxWire) {
+  /** @param requestBytes held on behalf of the request until this is over */
+  constructor(stream: number, method: string, requestBytes: number, wire: MuxWire) {
+    this.#requestBytes = requestBytes;
     this.#stream = stream;
     this.#isHead = method === 'HEAD';
     this.#wire = wire;
@@ -128,6 +136,11 @@ export class MuxResponse implements Outgoing {
       return;
     }
     const head = headText(NO_LEAD, [...headers, 'Content-Length', String(lengthBytes)]);
+    if (!this.#wire.hold(lengthBytes)) {
+      this.destroy();
+      return;
+    }
+    this.#heldBytes = lengthBytes;
     this.#wire.frames().response(this.#stream, false, status, head);
     this.#queue.push(typeof body === 'string' ? Buffer.from(body, 'utf8') : body);
     this.#isEnded = true;
@@ -228,7 +241,8 @@ export class MuxResponse implements Outgoing {
   }
 
   #close(): void {
-    this.#wire.forget(this.#stream);
+    this.#wire.release(this.#heldBytes);
+    this.#wire.forget(this.#stream, this.#requestBytes);
     for (const closed of this.#onClose) closed();
   }
 }

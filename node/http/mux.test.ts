@@ -197,6 +197,16 @@ describe('requests', () => {
     expect(answer?.body.length).toBe(Number(/Content-Length\n(\d+)/.exec(answer?.head ?? '')?.[1]));
   });
 
+  test('whose long answers nobody reads are broken off before they fill the memory', async () => {
+    const answerBytes = 16 * 1024 * 1024;
+    server.backend.answer('Catalog.ListServices', () => ({ long: ['x'.repeat(answerBytes)] }));
+    for (let stream = 1; stream <= 17; stream++) peer.get(stream, '/v1/catalog/services');
+    await eventually(() => peer.answers.size === 15 && peer.lines.includes(`reset 17 ${RESET.broken}`));
+    peer.say((frames) => frames.reset(1, RESET.cancelled));
+    peer.get(18, '/v1/catalog/services');
+    await eventually(() => peer.answers.has(18));
+  });
+
   test('that are cancelled end their wait', async () => {
     let reason: unknown;
     server.backend.answer('KVS.Get', (_args, { signal }) => {
@@ -251,7 +261,13 @@ describe('a peer that breaks the protocol loses its connection, and only that', 
 
   test('more data than the window allows', () => {
     const frames = new FrameWriter();
-    const body = new MuxBody(1, { frames: () => frames, forget: () => undefined });
+    const nothing = () => undefined;
+    const body = new MuxBody(1, {
+      frames: () => frames,
+      forget: nothing,
+      hold: () => true,
+      release: nothing,
+    });
     const piece = Buffer.alloc(MAX_BODY_BYTES);
     for (let bytes = 0; bytes < WINDOW_BYTES; bytes += MAX_BODY_BYTES)
       expect(body.receive(piece, false)).toBe(true);

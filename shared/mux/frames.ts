@@ -100,15 +100,22 @@ export function checkHead(text: string, lines: number): void {
   if (found !== Math.max(1, lines)) throw new MuxHeadError('a header or target holds a line break');
 }
 
-/** Heads repeat: the same client asks with the same headers, the same object is answered with the same ones. */
-const MAX_KNOWN_LISTS = 4096;
 const MAX_KNOWN_TEXT = 1024;
 
-/** Names and values of a head's text; the lists are shared, so nobody may change them. */
+/**
+ * Heads repeat: the same client asks with the same headers, the same object is answered with the same ones.
+ * Names and values of a head's text; the lists are shared, so nobody may change them.
+ */
 export class HeaderLists {
   /** Two generations: what was not asked for while the young one filled up is forgotten. */
   #young = new Map<string, readonly string[]>();
   #old = this.#young;
+  readonly #maxKnown: number;
+
+  /** @param maxKnown how many lists are kept for the next time */
+  constructor(maxKnown: number) {
+    this.#maxKnown = maxKnown;
+  }
 
   /** @throws MuxProtocolError when a name has no value */
   parse(text: string): readonly string[] {
@@ -118,7 +125,7 @@ export class HeaderLists {
     const list = this.#old.get(text) ?? text.split('\n');
     if (list.length % 2 !== 0) throw new MuxProtocolError('a header has no value');
     if (text.length > MAX_KNOWN_TEXT) return list;
-    if (this.#young.size >= MAX_KNOWN_LISTS / 2) {
+    if (this.#young.size >= this.#maxKnown / 2) {
       this.#old = this.#young;
       this.#young = new Map();
     }

@@ -208,7 +208,7 @@ describe('heads', () => {
   });
 
   test('become lists, the same list for the same text, and names need values', () => {
-    const lists = new HeaderLists();
+    const lists = new HeaderLists(1000);
     expect(lists.parse('')).toEqual([]);
     expect(lists.parse('A\n1\nB\n')).toEqual(['A', '1', 'B', '']);
     expect(lists.parse('A\n1')).toBe(lists.parse('A\n1'));
