@@ -6,12 +6,13 @@
  *   npm run bench:cost -- [--requests 20000] [--connections 64] [--only kv-get] [--gateway-env NAME=VALUE]
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freePorts, startPool, waitUntilReady } from '../launch/pool.ts';
 import { runHttpLoad } from './http-load.ts';
+import { cpuUs } from './process-use.ts';
 import { fill, HTTP_WORKLOADS } from './workloads.ts';
 
 const { values: flags } = parseArgs({
@@ -24,9 +25,6 @@ const { values: flags } = parseArgs({
 });
 const requests = Number(flags.requests);
 const connections = Number(flags.connections);
-
-/** Ticks of /proc/PID/stat are hundredths of a second wherever Linux runs Node. */
-const TICK_US = 10_000;
 
 const dataRoot = mkdtempSync(join(tmpdir(), 'proconsul-cost-'));
 const portsOf = await freePorts(6);
@@ -64,15 +62,4 @@ try {
 } finally {
   await pool.stop();
   rmSync(dataRoot, { recursive: true, force: true });
-}
-
-/** User and system time of the processes so far, microseconds. */
-function cpuUs(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    // The name in parentheses may hold blanks; utime and stime are the 14th and 15th field.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks * TICK_US;
 }

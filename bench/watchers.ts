@@ -1,7 +1,7 @@
 /**
  * Many blocking queries of one service through the gateway, each on a connection of its own, then a change: prints what
  * a watcher costs the gateway in memory, and how long after the change was sent the watchers had the whole answer.
- * Watchers that are woken watch again, for several rounds. Linux only: memory is read from /proc.
+ * Watchers that are woken watch again, for several rounds. Linux only.
  *
  *   npm run bench:watchers -- [--watchers 5000] [--rounds 3] [--gateway-env NAME=VALUE]
  *
@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freePorts, startPool, waitUntilReady } from '../launch/pool.ts';
+import { cpuUs, residentKib } from './process-use.ts';
 import { put } from './workloads.ts';
 
 const { values: flags } = parseArgs({
@@ -73,15 +74,17 @@ try {
 
   for (let n = 1; n <= Number(flags.rounds); n++) {
     round.woken = 0;
+    const spentUs = cpuUs([pid]);
     round.changedMs = performance.now();
     const changed = change(gateway, n + 1);
     while (round.woken + round.errors < watchers && performance.now() - round.changedMs < 30_000)
       await new Promise((resolve) => setTimeout(resolve, 20));
     await changed;
+    const wakeUs = (cpuUs([pid]) - spentUs) / Math.max(1, round.woken);
     const took = round.tookMs.slice(0, round.woken).sort();
     const at = (q: number) => (took[Math.ceil(took.length * q) - 1] ?? Number.NaN).toFixed(0);
     console.log(
-      `round ${n}: ${round.woken} woken, ${round.errors} errors; ms after the change was sent: p50 ${at(0.5)}, p99 ${at(0.99)}, last ${at(1)}; gateway ${mib(residentKib(pid))} MiB`,
+      `round ${n}: ${round.woken} woken, ${round.errors} errors; ms after the change was sent: p50 ${at(0.5)}, p99 ${at(0.99)}, last ${at(1)}; gateway ${wakeUs.toFixed(0)} µs of CPU a watcher, ${mib(residentKib(pid))} MiB`,
     );
     if (round.errors > 0) break;
     index = await currentIndex(gateway);
@@ -146,10 +149,6 @@ async function waitingAtGateway(base: URL, count: number): Promise<void> {
     const metrics = await (await fetch(new URL('/metrics', base))).text();
     waiting = Number(/proconsul_gateway_in_flight (\d+)/.exec(metrics)?.[1]);
   }
-}
-
-function residentKib(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
 function mib(kib: number): string {
