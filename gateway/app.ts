@@ -79,6 +79,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     return c.body(renderMetrics(counters, gauges(layers, env.clock.monotonicMs())), 200, headers);
   });
   app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
+  for (const path of own.keys()) app.all(path, proxy);
   app.all('/dns-query', doh);
   app.all('/resolve', doh);
   if (options.ui !== undefined) serveUi(app, options.ui);

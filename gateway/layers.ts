@@ -118,7 +118,11 @@ export function buildLayers(options: GatewayOptions): Layers {
   const answer = (exchange: Exchange): Promise<Answer> => {
     const fresh = freshen();
     const isReady = fresh === undefined && exchange.method === 'GET';
-    return (isReady ? answerWith(exchange, NO_BODY) : prepare(exchange, fresh)).catch(asAnswer);
+    try {
+      return (isReady ? answerWith(exchange, NO_BODY) : prepare(exchange, fresh)).catch(asAnswer);
+    } catch (error) {
+      return new Promise((resolve) => resolve(asAnswer(error)));
+    }
   };
   const changes = buildChanges(options, forward);
   const own = (answerIt: (exchange: Exchange) => Promise<Answer>) => async (exchange: Exchange) => {

@@ -74,9 +74,9 @@ export class PlainExchange implements Exchange {
   }
 
   respond(answer: Answer): Response | Promise<Response> {
-    this.#gone = NOT_GONE;
     const socket = this.#socket;
     if (answer.body instanceof Uint8Array) {
+      this.#gone = NOT_GONE;
       if (!socket.destroyed) this.#write(answer as WholeAnswer);
       return RESPONSE_ALREADY_SENT;
     }
@@ -152,6 +152,7 @@ export class PlainExchange implements Exchange {
       socket.destroy();
     } finally {
       socket.off('close', cancel);
+      if (!socket.destroyed) this.#gone = NOT_GONE;
     }
   }
 }
