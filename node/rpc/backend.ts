@@ -10,6 +10,8 @@ export interface CallOptions {
   /** ACL token secret; '' means anonymous. */
   readonly token: string;
   readonly signal?: AbortSignal | undefined;
+  /** Of a write that may be sent more than once and must be applied at most once; see `shared/request-id.ts`. */
+  readonly requestId?: string | undefined;
 }
 
 export interface ReadOptions extends CallOptions {

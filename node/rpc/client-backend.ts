@@ -131,7 +131,7 @@ class RemoteBackend implements ClientBackend {
         if (signal?.aborted) throw signal.reason;
         const error = toConsulError(thrown);
         if (isTransportFailure(error)) this.#onServerFailed(server.address, request.name, error);
-        hold.checkRetry(error, request.kind === 'write' ? 'write' : 'read');
+        hold.checkRetry(error, repeatsAs(request));
       }
       attempts++;
       // The other servers are tried at once; only when all have failed a pause makes sense.
@@ -212,7 +212,13 @@ function requestOf(
     pretty,
     isForwarded: false,
     traceparent: undefined,
+    requestId: options.requestId,
   };
+}
+
+/** A write that is applied once however often it is sent may be repeated like a read. */
+function repeatsAs({ kind, requestId }: RpcRequest): 'read' | 'write' {
+  return kind === 'write' && requestId === undefined ? 'write' : 'read';
 }
 
 function unexpected(): ConsulError {

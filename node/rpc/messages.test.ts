@@ -48,6 +48,13 @@ describe('requests', () => {
     expect(unpackRequest(packRequest(plain))).toEqual(plain);
   });
 
+  test('carry a request ID only when there is one', () => {
+    const numbered = { ...REQUEST, requestId: '0123456789abcdef.7.3' };
+    expect(unpackRequest(packRequest(numbered))).toEqual(numbered);
+    expect(unpackValue(packRequest(numbered))).toHaveLength(12);
+    expect(unpackValue(packRequest(REQUEST))).toHaveLength(11);
+  });
+
   test.each([
     ['no array', packValue({})],
     ['too short', packValue([0])],

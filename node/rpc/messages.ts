@@ -24,6 +24,8 @@ export interface RpcRequest {
   readonly isForwarded: boolean;
   /** W3C trace context; undefined unless a span is recorded. */
   readonly traceparent: string | undefined;
+  /** Makes a write safe to repeat; see `shared/request-id.ts`. */
+  readonly requestId?: string | undefined;
 }
 
 export type RpcReply =
@@ -49,7 +51,7 @@ const CONSISTENCY_NUMBER: Readonly<Record<Consistency, number>> = { default: 0, 
 const CONSISTENCIES: readonly Consistency[] = ['default', 'stale', 'consistent'];
 
 export function packRequest(request: RpcRequest): Buffer {
-  return packr.pack([
+  const fields = [
     KIND_NUMBER[request.kind],
     request.name,
     request.args,
@@ -61,13 +63,15 @@ export function packRequest(request: RpcRequest): Buffer {
     request.waitMs,
     (request.pretty ? 1 : 0) | (request.isForwarded ? 2 : 0),
     request.traceparent ?? null,
-  ]);
+  ];
+  if (request.requestId !== undefined) fields.push(request.requestId);
+  return packr.pack(fields);
 }
 
 /** @throws ConsulError 400 when the bytes are no request */
 export function unpackRequest(bytes: Uint8Array): RpcRequest {
   const fields = unpackFields(bytes);
-  const [kind, name, args, datacenter, token, consistency, maxStaleMs, minIndex, waitMs, flags, parent] =
+  const [kind, name, args, datacenter, token, consistency, maxStaleMs, minIndex, waitMs, flags, parent, id] =
     fields;
   const callKind = typeof kind === 'number' ? KINDS[kind] : undefined;
   const mode = typeof consistency === 'number' ? CONSISTENCIES[consistency] : undefined;
@@ -87,6 +91,7 @@ export function unpackRequest(bytes: Uint8Array): RpcRequest {
     pretty: (options & 1) !== 0,
     isForwarded: (options & 2) !== 0,
     traceparent: typeof parent === 'string' ? parent : undefined,
+    requestId: typeof id === 'string' ? id : undefined,
   };
 }
 

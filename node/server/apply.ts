@@ -41,7 +41,9 @@ import type { NewSession } from '../state/sessions.ts';
 import { createSession, endSession } from '../state/sessions.ts';
 import type { Store } from '../state/store.ts';
 import { applyTransaction } from '../state/txn.ts';
+import { openWriteSession } from '../state/write-sessions.ts';
 import type { Command } from './handlers.ts';
+import { applyOnce } from './once.ts';
 import { RESTORE_STEPS } from './restore-commands.ts';
 
 /** What `apply` returns for a command that the state refuses. Plain data, the same on every server. */
@@ -58,6 +60,11 @@ export function isRefused(applied: unknown): applied is Refused {
  * @throws Error for a command of an unknown type: a newer server wrote it, and going on without it would corrupt
  */
 export function applyCommand(store: Store, command: Command, index: number): unknown {
+  if (command.once === undefined) return apply(store, command, index);
+  return applyOnce(store, command, index, () => apply(store, command, index));
+}
+
+function apply(store: Store, command: Command, index: number): unknown {
   const nowMs = typeof command.nowMs === 'number' ? command.nowMs : 0;
   const applier = APPLIERS.get(command.type);
   const step = applier === undefined ? RESTORE_STEPS.get(command.type) : undefined;
@@ -187,6 +194,13 @@ const APPLIERS: ReadonlyMap<string, Applier> = new Map<string, Applier>([
     atomic((change, { updates }) => {
       updateCoordinates(change, updates as readonly CoordinateUpdate[]);
       return true;
+    }),
+  ],
+  [
+    'write-session-open',
+    atomic(({ tables, index, nowMs }, { id }) => {
+      openWriteSession(tables, id as string, index, nowMs);
+      return id;
     }),
   ],
   [

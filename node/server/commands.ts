@@ -56,6 +56,11 @@ export function destroySessionCommand(id: string, nowMs: number): Command {
   return { type: 'session-destroy', id, nowMs };
 }
 
+/** Opens a write session. `apply` returns the ID. @param id 16 hex digits that the leader has drawn */
+export function openWriteSessionCommand(id: string, nowMs: number): Command {
+  return { type: 'write-session-open', id, nowMs };
+}
+
 /** Replaces coordinates of nodes; unknown nodes are dropped silently. `apply` returns true. */
 export function updateCoordinatesCommand(
   updates: readonly { readonly node: string; readonly coordinate: Coordinate }[],

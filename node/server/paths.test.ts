@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ConsulError, refused } from '../../shared/errors.ts';
+import { FORGOTTEN_REQUEST_ID } from '../../shared/request-id.ts';
 import { type SimulatedEnv, simulatedEnv } from '../../shared/simulated-env.ts';
 import type { NodeId, Term } from '../raft/types.ts';
 import { ConnectionPool } from '../rpc/connection-pool.ts';
-import type { Store } from '../state/store.ts';
+import { createStore, type Store } from '../state/store.ts';
+import { rememberWrite } from '../state/write-sessions.ts';
 import { Datacenters } from './datacenters.ts';
 import type { AnyReadHandler, AnyWriteHandler } from './handlers.ts';
 import { Leadership } from './leadership.ts';
@@ -47,6 +49,9 @@ let leadership: Leadership;
 let writes: WritePath;
 let reads: ReadPath;
 let applied: string[];
+let store: Store;
+
+const SESSION = '0123456789abcdef';
 
 beforeEach(() => {
   env = simulatedEnv(1);
@@ -54,8 +59,7 @@ beforeEach(() => {
   leadership = new Leadership(raft, env);
   applied = [];
   const datacenters = new Datacenters('dc1', new FakeLan().pool('n1'), undefined, env);
-  // None of these tests looks at the state itself.
-  const store = {} as Store;
+  store = createStore();
   const context = { env, datacenter: 'dc1', nodeName: 'n1', sessionTtlMinMs: 0 };
   const shared = {
     datacenter: 'dc1',
@@ -114,6 +118,31 @@ describe('writes', () => {
     });
     expect(raft.calls).toHaveLength(1);
     expect(applied).toEqual([]);
+  });
+
+  test('what may have been applied is proposed again under its request ID', async () => {
+    become('leader');
+    leadership.markReady();
+    store.tables.writeSessions.set(SESSION, {
+      id: SESSION,
+      floor: 2,
+      count: 0,
+      bytes: 0,
+      index: 1,
+      usedMs: 0,
+    });
+    raft.failures.push(lost(), lost());
+    const write = writes.apply({ ...WRITE_CALL, requestId: `${SESSION}.2.2` });
+    await env.clock.advanceAsync(2000);
+    expect(await write).toBe('done');
+    expect(raft.calls).toHaveLength(3);
+    const settled = writes.apply({ ...WRITE_CALL, requestId: `${SESSION}.1.1` });
+    await expect(settled).rejects.toMatchObject({ status: 409, message: FORGOTTEN_REQUEST_ID });
+    const bad = writes.apply({ ...WRITE_CALL, requestId: 'x' });
+    await expect(bad).rejects.toMatchObject({ status: 400 });
+    rememberWrite(store.tables, { session: SESSION, sequence: 3, settledBelow: 2 }, true, 9, 0);
+    expect(await writes.apply({ ...WRITE_CALL, requestId: `${SESSION}.3.2` })).toBe('done');
+    expect(raft.calls).toHaveLength(3);
   });
 
   test('without a leader the caller hears so after the hold time, not before', async () => {

@@ -196,8 +196,8 @@ class RunningServer implements Server {
     args: Args,
     options: CallOptions,
   ): Promise<Result> {
-    const { datacenter, token } = options;
-    const call = { name: endpoint.name, args, datacenter, token, isForwarded: false };
+    const { datacenter, requestId, token } = options;
+    const call = { name: endpoint.name, args, datacenter, token, isForwarded: false, requestId };
     // The endpoint's name fixes the type of its result.
     return (await this.#core().writes.apply(call)) as Result;
   }

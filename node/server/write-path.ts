@@ -12,6 +12,7 @@ import type { Datacenters } from './datacenters.ts';
 import type { AnyWriteHandler, Command, HandlerContext } from './handlers.ts';
 import { type Leadership, notLeader } from './leadership.ts';
 import type { ServerOperation } from './local-endpoints.ts';
+import { checkApplied, onceCommand, recalled, requestIdOf } from './once.ts';
 import { unknownEndpoint } from './read-path.ts';
 import type { ServerMetrics } from './server-metrics.ts';
 
@@ -39,6 +40,8 @@ export interface WriteCall {
   readonly datacenter: string;
   readonly token: string;
   readonly isForwarded: boolean;
+  /** Applies the write at most once however often it comes; see `shared/request-id.ts`. */
+  readonly requestId?: string | undefined;
 }
 
 const MAX_REMOTE_ATTEMPTS = 3;
@@ -83,11 +86,19 @@ export class WritePath {
     if (operation !== undefined) return operation.run(call.args);
     const handler = this.#o.handlers.get(call.name);
     if (handler === undefined) throw unknownEndpoint(call.name);
+    const id = call.requestId === undefined ? undefined : requestIdOf(call.requestId);
+    // Before validation, which would look at a state that the write itself has changed.
+    const known = id === undefined ? undefined : recalled(store, id);
+    if (known !== undefined) return handler.result(known.applied);
     // The endpoint's name fixes the type of its arguments.
     const settled = handler.settled?.(store, call.args as never, context);
     if (settled !== undefined) return settled;
     const command = handler.command(store, call.args as never, context);
-    const result = handler.result(await this.propose(command));
+    const applied =
+      id === undefined
+        ? await this.propose(command)
+        : checkApplied(await this.propose(onceCommand(command, id, env.clock.nowMs())));
+    const result = handler.result(applied);
     metrics?.write(call.name)?.add(env.clock.monotonicMs() - startMs);
     this.#o.onApplied(call.name, call.args, result);
     return result;
@@ -107,13 +118,14 @@ export class WritePath {
   async #viaLeader(call: WriteCall): Promise<unknown> {
     const { env, leadership } = this.#o;
     const hold = new Hold(env, this.#o.holdMs);
+    const repeats = call.requestId === undefined ? 'write' : 'read';
     for (;;) {
       hold.beginAttempt();
       try {
         if (leadership.isLeader) return await this.#asLeader(call);
         return await this.#forward(leadership.leaderAddress, call, true);
       } catch (thrown) {
-        hold.checkRetry(toConsulError(thrown), 'write');
+        hold.checkRetry(toConsulError(thrown), repeats);
       }
       await leadership.changed(hold.pauseMs);
     }
@@ -150,6 +162,7 @@ export class WritePath {
         pretty: false,
         isForwarded,
         traceparent: activeTraceparent(),
+        requestId: call.requestId,
       }),
     );
     if (reply.kind !== 'write') throw new ConsulError('internal', 500, 'unexpected answer from peer');

@@ -13,6 +13,7 @@ import { Refusal } from './change.ts';
 import { SnapshotReader } from './snapshot.ts';
 import { highestIndex, indexOffset, markRestored } from './table-indexes.ts';
 import type { Tables } from './tables.ts';
+import { keepWriteSessions } from './write-sessions.ts';
 
 /** More than a state that fits a server's memory twice; keeps sequence numbers at eight digits. */
 const MAX_PIECES = 65_536;
@@ -71,6 +72,7 @@ export class Restore {
     const offset = Math.max(indexOffset(tables), newest + 1 - logIndex);
     markRestored(restored, logIndex + offset, offset);
     clear(restored);
+    keepWriteSessions(tables, restored);
     this.#follow('');
     return restored;
   }

@@ -20,6 +20,7 @@ import { recordOf, storeQuery } from './prepared-queries.ts';
 import type { CoordinateRecord, RestorePiece, SessionRecord } from './records.ts';
 import { storeSession } from './sessions.ts';
 import { Tables } from './tables.ts';
+import type { RememberedWrite, WriteSession } from './write-sessions.ts';
 
 const FORMAT = 'proconsul-state';
 
@@ -151,6 +152,20 @@ const SECTIONS: readonly Section[] = [
     rows: (tables) => entriesOf(tables.autopilot.snapshot()),
     load: (tables, [key, config]: readonly [string, AutopilotConfig]) =>
       void tables.autopilot.set(byteCopy(key), ownData(config)),
+  },
+  {
+    name: 'write-sessions',
+    rows: (tables) => valuesOf(tables.writeSessions.snapshot(), (session) => session),
+    load: (tables, row: WriteSession) => void tables.writeSessions.set(byteCopy(row.id), ownData(row)),
+  },
+  {
+    name: 'remembered-writes',
+    rows: (tables) => entriesOf(tables.rememberedWrites.snapshot()),
+    load: (tables, [key, write]: readonly [string, RememberedWrite]) => {
+      const { bytes, result } = write;
+      const kept = result instanceof Uint8Array ? Uint8Array.from(result) : result;
+      tables.rememberedWrites.set(byteCopy(key), { result: kept, bytes });
+    },
   },
   {
     name: 'restore-pieces',

@@ -17,6 +17,7 @@ import type {
   SessionRecord,
   TagRecord,
 } from './records.ts';
+import type { RememberedWrite, WriteSession } from './write-sessions.ts';
 
 /**
  * Each key is given as (part, part): parts are `nameKey`s unless said otherwise, joined by `compoundKey`.
@@ -91,6 +92,11 @@ export class Tables {
 
   /** (sequence number, see `restore`): a snapshot to be restored, as far as it has come. */
   readonly restorePieces = new OrderedMap<RestorePiece>();
+
+  /** (write session ID) */
+  readonly writeSessions = new OrderedMap<WriteSession>();
+  /** (write session ID, sequence number), writes that may be sent again, with their results. */
+  readonly rememberedWrites = new OrderedMap<RememberedWrite>();
 
   /** Highest change index per table and per service name; names are made by `table-indexes`. */
   readonly indexes = new OrderedMap<number>();

@@ -3,7 +3,7 @@
 import { MUX_PATH, MUX_PROTOCOL } from '../mux/frames.ts';
 import { ACL_OPERATIONS, AUTHORIZE } from './acl-operations.ts';
 import { AGENT_OPERATIONS } from './agent-operations.ts';
-import { DISCOVERY, get, MISSING, type Operation, READ } from './operation.ts';
+import { DISCOVERY, get, MISSING, type Operation, put, READ } from './operation.ts';
 import { OPERATOR_OPERATIONS } from './operator-operations.ts';
 import { anyObject, flag, list, part, text, unsigned } from './schema.ts';
 import { ref } from './schemas.ts';
@@ -64,6 +64,12 @@ const INTERNAL: readonly Operation[] = [
       426: `The request lacks \`Upgrade: ${MUX_PROTOCOL}\`.`,
     },
   },
+  put(
+    'internalWriteSession',
+    '/v1/internal/proconsul/write-session',
+    'Opens a session in which a gateway numbers its writes.',
+    part({ ID: text }),
+  ),
 ];
 
 const DESCRIPTION = get('openApi', '/openapi.json', 'This description.', anyObject);

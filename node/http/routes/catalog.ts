@@ -15,7 +15,7 @@ import { CACHED_DISCOVERY, DISCOVERY, listModifiers, NO_META, nodeMeta, serveRea
 import { booleanReply, type Reply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
-import { decodeCatalogBody, requiredPart } from './parts.ts';
+import { callOptions, decodeCatalogBody, requiredPart } from './parts.ts';
 
 export const catalogRoutes = [
   route('PUT', '/v1/catalog/register', register),
@@ -67,7 +67,8 @@ function nodeArgs(request: HttpRequest, prefix: string) {
 async function register(request: HttpRequest): Promise<Reply> {
   request.refuseNamespace();
   const body = await decodeCatalogBody(request, registerBody);
-  const options = { datacenter: body.Datacenter, token: request.token() || body.Token };
+  const token = request.token() || body.Token;
+  const options = { ...callOptions(request), datacenter: body.Datacenter, token };
   const { backend } = request.context.dependencies;
   const done = await backend.write(catalogRegister, toRegisterRequest(body), options);
   return booleanReply(done, request.isPretty);
@@ -76,7 +77,8 @@ async function register(request: HttpRequest): Promise<Reply> {
 async function deregister(request: HttpRequest): Promise<Reply> {
   request.refuseNamespace();
   const body = await decodeCatalogBody(request, deregisterBody);
-  const options = { datacenter: body.Datacenter, token: request.token() || body.Token };
+  const token = request.token() || body.Token;
+  const options = { ...callOptions(request), datacenter: body.Datacenter, token };
   const { backend } = request.context.dependencies;
   const done = await backend.write(catalogDeregister, toDeregisterRequest(body), options);
   return booleanReply(done, request.isPretty);

@@ -1,6 +1,7 @@
 /** Small steps that many routes share: path parts, JSON bodies, flags. */
 
 import { badRequest, type ConsulError, refused } from '../../../shared/errors.ts';
+import { REQUEST_ID_HEADER } from '../../../shared/request-id.ts';
 import type { Uint64 } from '../../../shared/types/v1.ts';
 import type { CallOptions } from '../../rpc/backend.ts';
 import { asUint64, type Decoder, decodeJson, GoJsonError } from '../go-json.ts';
@@ -23,9 +24,11 @@ export function requiredPart(
   throw badRequest(missing);
 }
 
-/** Datacenter and token of a write. */
+/** Datacenter, token and request ID of a write. */
 export function callOptions(request: HttpRequest): CallOptions {
-  return { datacenter: request.datacenter(), token: request.token() };
+  const requestId = request.header(REQUEST_ID_HEADER);
+  const options = { datacenter: request.datacenter(), token: request.token() };
+  return requestId === undefined ? options : { ...options, requestId };
 }
 
 /** Decodes the JSON body. @throws ConsulError 400 `Request decode failed: …` */

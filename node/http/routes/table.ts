@@ -23,6 +23,7 @@ import { sessionRoutes } from './session.ts';
 import { snapshotRoutes } from './snapshot.ts';
 import { statusRoutes } from './status.ts';
 import { txnRoutes } from './txn.ts';
+import { writeSessionRoutes } from './write-session.ts';
 
 export const ROUTES: readonly Route[] = [
   ...aclRoutes,
@@ -47,4 +48,5 @@ export const ROUTES: readonly Route[] = [
   ...snapshotRoutes,
   ...statusRoutes,
   ...txnRoutes,
+  ...writeSessionRoutes,
 ];

@@ -12,6 +12,7 @@ import * as kv from './kv.ts';
 import * as preparedQuery from './prepared-query.ts';
 import * as session from './session.ts';
 import * as txn from './txn.ts';
+import * as writeSession from './write-session.ts';
 
 /** Reads; each may throw a `ConsulError` for arguments that Consul refuses. */
 export const READ_HANDLERS: readonly AnyReadHandler[] = [
@@ -70,4 +71,5 @@ export const WRITE_HANDLERS: readonly AnyWriteHandler[] = [
   preparedQuery.applyHandler,
   configEntry.applyHandler,
   autopilot.setHandler,
+  writeSession.openHandler,
 ];
