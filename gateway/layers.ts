@@ -45,6 +45,8 @@ import type { Transport } from './upstream/transport.ts';
 import type { AskPool } from './views/follow.ts';
 import { minIndexOf, readAtLeast } from './views/min-index.ts';
 import { createViews, type Views } from './views/views.ts';
+import { createWriteOnce, openThrough } from './writes/write-once.ts';
+import { createWriteSessions } from './writes/write-sessions.ts';
 
 export interface GatewayOptions {
   readonly settings: GatewaySettings;
@@ -187,7 +189,7 @@ function buildUpstream(options: GatewayOptions, counters: Counters) {
 }
 
 function buildForward(
-  { settings, sharedState, env }: GatewayOptions,
+  { settings, sharedState, sharesWork, env }: GatewayOptions,
   send: Send,
   counters: Counters,
 ): Forward {
@@ -197,7 +199,9 @@ function buildForward(
   const collapse = createCollapse({ maxCallers, onShared: () => counters.collapsed.add('read') });
   const watches = createWatchFanOut({ maxCallers, clock, onShared: () => counters.collapsed.add('watch') });
   const lastKnownGood = createLastKnownGood({ state: sharedState, keepMs: settings.staleKeepMs, clock });
-  return createForward({ settings, send, collapse, watches, lastKnownGood, counters, clock });
+  const sessions = createWriteSessions({ open: openThrough(send), sharesWork, clock });
+  const sendOnce = createWriteOnce(send, sessions);
+  return createForward({ settings, send, sendOnce, collapse, watches, lastKnownGood, counters, clock });
 }
 
 function buildViews(

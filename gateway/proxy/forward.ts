@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../shared/env.ts';
 import { ConsulError } from '../../shared/errors.ts';
+import { REQUEST_ID_HEADER } from '../../shared/request-id.ts';
 import type { LastKnownGood } from '../cache/last-known-good.ts';
 import type { Collapse } from '../collapse/collapse.ts';
 import type { WatchFanOut } from '../collapse/watch.ts';
@@ -31,6 +32,8 @@ export type Forward = (incoming: Incoming) => Promise<Answer>;
 export interface ForwardOptions {
   readonly settings: GatewaySettings;
   readonly send: Send;
+  /** For writes whose replay is `once`: gives them their request ID. */
+  readonly sendOnce: Send;
   readonly collapse: Collapse;
   readonly watches: WatchFanOut;
   readonly lastKnownGood: LastKnownGood;
@@ -56,11 +59,18 @@ const TELLING: ReadonlySet<string> = new Set([
 
 export function createForward(options: ForwardOptions): Forward {
   return (incoming) => {
-    if (!incoming.kind.isRead) return options.send(writeRequest(incoming, options.settings));
+    if (!incoming.kind.isRead) return write(incoming, options);
     return incoming.kind.maxStaleMs === undefined
       ? read(incoming, options, undefined)
       : readOrRecall(incoming, incoming.kind.maxStaleMs, options);
   };
+}
+
+function write(incoming: Incoming, { send, sendOnce, settings }: ForwardOptions): Promise<Answer> {
+  const request = writeRequest(incoming, settings);
+  if (request.replay !== 'once') return send(request);
+  // A client that numbers its writes itself has its own session.
+  return headerOf(incoming.headers, REQUEST_ID_HEADER) === undefined ? sendOnce(request) : send(request);
 }
 
 function writeRequest(incoming: Incoming, settings: GatewaySettings): PoolRequest {

@@ -39,12 +39,17 @@ export function classify(method: string, { path, query }: Target): RequestClass 
   return {
     isRead,
     prefer: isRead ? readPreference(path, query) : writePreference(path),
-    replay: replayOf(method, path),
+    replay: replayIn(query, replayOf(method, path)),
     delivery,
     blocking: isQuestion ? parseBlocking(path, query) : undefined,
     isShareable: isQuestion && !PERSONAL.test(path) && !path.startsWith('/v1/agent/'),
     maxStaleMs: isQuestion && !PERSONAL.test(path) ? maxStaleMs(query) : undefined,
   };
+}
+
+/** Write sessions belong to the local datacenter: elsewhere a request ID means nothing. */
+function replayIn(query: string, replay: Replay): Replay {
+  return replay === 'once' && queryValue(query, 'dc') ? 'if-not-applied' : replay;
 }
 
 /** An undecodable path or one to be redirected: any agent has the right answer, and nothing is written. */

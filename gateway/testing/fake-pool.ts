@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { realEnv, sleep } from '../../shared/env.ts';
 import { MUX_PATH } from '../../shared/mux/frames.ts';
+import { WRITE_SESSION_PATH } from '../../shared/request-id.ts';
 import { answerAgent, type FakeCheck, type FakeService } from './fake-agent.ts';
 import { FakeCluster } from './fake-cluster.ts';
 
@@ -36,6 +37,8 @@ export class FakePool {
   hasPoolRoute = true;
   /** Node by service ID; undefined: a plain Consul, which has no floating services. */
   placements: Map<string, string> | undefined;
+  /** false: agents that know nothing of write sessions. */
+  hasWriteSessions = false;
   readonly #servers = new Map<FakeNode, Server>();
 
   /** Starts the named agents; the first server leads. */
@@ -106,7 +109,7 @@ export class FakePool {
     if (node.state === 'frozen') return;
     const target = request.url ?? '/';
     if (target === '/v1/internal/proconsul/pool') return this.#answerPool(response);
-    if (target === MUX_PATH) {
+    if (target === MUX_PATH || (target === WRITE_SESSION_PATH && !this.hasWriteSessions)) {
       response.writeHead(404).end();
       return;
     }

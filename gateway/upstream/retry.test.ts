@@ -20,10 +20,20 @@ describe('the decision table', () => {
     ],
     ['leadership lost', answer('leadership lost while committing log'), 'later', 'answer', 'answer'],
     ['not ready', answer('Not ready to serve consistent reads'), 'later', 'answer', 'answer'],
+    [
+      'unreached',
+      answer('rpc error making call: rpc error getting client: failed to get conn: refused'),
+      'later',
+      'later',
+      'answer',
+    ],
+    ['stopping', answer('Agent is shutting down'), 'later', 'answer', 'answer'],
+    ['abandoned', { kind: 'abandoned' }, 'elsewhere', 'answer', 'answer'],
     ['validation', answer('Must provide node'), 'answer', 'answer', 'answer'],
     ['quoted', answer('invalid key "No cluster leader"'), 'answer', 'answer', 'answer'],
   ])('%s', (_name, failure, always, ifNotApplied, never) => {
     expect(verdictOf(failure, 'always')).toBe(always);
+    expect(verdictOf(failure, 'once')).toBe(always);
     expect(verdictOf(failure, 'if-not-applied')).toBe(ifNotApplied);
     expect(verdictOf(failure, 'never')).toBe(never);
   });
@@ -31,18 +41,18 @@ describe('the decision table', () => {
 
 test.each([
   ['GET', '/v1/kv/a', 'always'],
-  ['PUT', '/v1/kv/a', 'if-not-applied'],
-  ['DELETE', '/v1/kv/a', 'if-not-applied'],
-  ['PUT', '/v1/catalog/register', 'if-not-applied'],
-  ['PUT', '/v1/catalog/deregister', 'if-not-applied'],
-  ['PUT', '/v1/session/create', 'if-not-applied'],
+  ['PUT', '/v1/kv/a', 'once'],
+  ['DELETE', '/v1/kv/a', 'once'],
+  ['PUT', '/v1/catalog/register', 'once'],
+  ['PUT', '/v1/catalog/deregister', 'once'],
+  ['PUT', '/v1/session/create', 'once'],
   ['PUT', '/v1/session/renew/x', 'always'],
   ['PUT', '/v1/session/destroy/x', 'always'],
   ['PUT', '/v1/agent/check/pass/x', 'always'],
   ['PUT', '/v1/agent/service/register', 'if-not-applied'],
   ['DELETE', '/v1/acl/token/x', 'always'],
   ['POST', '/v1/internal/acl/authorize', 'always'],
-  ['POST', '/v1/query', 'if-not-applied'],
+  ['POST', '/v1/query', 'once'],
 ])('%s %s is replayed %s', (method, path, replay) => {
   expect(replayOf(method, path)).toBe(replay);
 });

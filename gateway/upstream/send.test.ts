@@ -167,6 +167,41 @@ describe('a write', () => {
     expect((await send(request({ replay: 'always' }))).status).toBe(200);
   });
 
+  test('under a request ID is repeated until an agent has done it', async () => {
+    const send = await setUp();
+    const outcomes: (Answer | UpstreamErrorKind)[] = [
+      'broken',
+      NO_LEADER,
+      'timeout',
+      reply(500, 'leadership lost while committing log'),
+      reply(503, 'Agent is shutting down'),
+    ];
+    script = () => outcomes.shift() ?? reply(200, 'true');
+    expect(textOf(await inTime(send(request({ replay: 'once' }))))).toBe('true');
+  });
+
+  test.each<[string, Answer | UpstreamErrorKind, number]>([
+    ['nobody can be reached', 'not-sent', 502],
+    ['nobody leads', NO_LEADER, 502],
+    ['nobody answers', 'timeout', 504],
+  ])('under a request ID that broke once stays unknown when then %s', async (_, after, status) => {
+    const send = await setUp();
+    script = () => (asked.length === 0 ? 'broken' : after);
+    await expect(inTime(send(request({ replay: 'once' })))).rejects.toMatchObject({
+      status,
+      applied: 'unknown',
+    });
+  });
+
+  test('under a request ID that never left was not applied', async () => {
+    const send = await setUp();
+    script = () => 'not-sent';
+    const failure = { status: 503, applied: 'no' };
+    await expect(inTime(send(request({ replay: 'once' })))).rejects.toMatchObject(failure);
+    script = () => NO_LEADER;
+    expect((await inTime(send(request({ replay: 'once' })))).status).toBe(500);
+  });
+
   test('whose validation failed is answered at once', async () => {
     const send = await setUp();
     script = () => reply(500, 'Must provide node');

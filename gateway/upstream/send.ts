@@ -7,7 +7,7 @@ import type { Counters } from '../operations/counters.ts';
 import { errorText } from '../proxy/error-text.ts';
 import { isUsable, type NodePool, type PoolNode, type Preference } from './node-pool.ts';
 import type { PoolPoller } from './pool-poller.ts';
-import { type Failure, type Replay, tellsLeaderLost, verdictOf } from './retry.ts';
+import { type Failure, mayHaveApplied, type Replay, tellsLeaderLost, verdictOf } from './retry.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { type Transport, UpstreamError } from './transport.ts';
 
@@ -72,7 +72,7 @@ export function createSend(options: SendOptions): Send {
     try {
       const answer = await sendTo(node, request, options);
       pool.noteSuccess(node, clock.monotonicMs());
-      if (answer.status !== 500) return { answer, failure: undefined };
+      if (answer.status !== 500 && answer.status !== 503) return { answer, failure: undefined };
       const text = await errorText(answer);
       if (tellsLeaderLost(text)) pool.noteLeaderLost(node);
       return { answer, failure: { kind: 'answer', text } };
@@ -98,6 +98,8 @@ export function createSend(options: SendOptions): Send {
     const patienceMs = request.deadlineMs ?? options.retryDeadlineMs;
     let deadlineMs = clock.monotonicMs() + patienceMs;
     let last: Outcome | undefined;
+    let isTainted = false;
+    const give = () => conclude(request, last, tried, isTainted);
     for (let pauses = 0; ; ) {
       const startedMs = clock.monotonicMs();
       const node = pool.pick(request.prefer, tried, startedMs, maxWaits);
@@ -106,9 +108,10 @@ export function createSend(options: SendOptions): Send {
         last = await attempt(node, request);
         tried.add(node);
         if (last.failure === undefined) return last.answer;
-        if (request.cancel?.isCancelled) return conclude(request, last, tried);
+        isTainted ||= mayHaveApplied(last.failure);
+        if (request.cancel?.isCancelled) return give();
         const verdict = verdictOf(last.failure, request.replay);
-        if (verdict === 'answer') return conclude(request, last, tried);
+        if (verdict === 'answer') return give();
         poller.nudge();
         if (clock.monotonicMs() - startedMs >= SETTLED_MS && request.isWait)
           deadlineMs = clock.monotonicMs() + patienceMs;
@@ -117,9 +120,9 @@ export function createSend(options: SendOptions): Send {
       } else if (node === undefined && tried.size === 0 && isOnlyFull(request, pool)) {
         throw tooManyWaits();
       }
-      if (clock.monotonicMs() >= deadlineMs) return conclude(request, last, tried);
+      if (clock.monotonicMs() >= deadlineMs) return give();
       await pause(pauses++, deadlineMs);
-      if (request.cancel?.isCancelled) return conclude(request, last, tried);
+      if (request.cancel?.isCancelled) return give();
       tried.clear();
     }
   };
@@ -132,7 +135,7 @@ async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions
     unsubscribe = request.cancel?.onCancel(() =>
       abort(new UpstreamError('abandoned', 'the client went away')),
     );
-    if (request.replay !== 'always') return;
+    if (request.replay !== 'always' && request.replay !== 'once') return;
     abandon = () => abort(new UpstreamError('broken', 'the agent was reported dead'));
     node.abandon.add(abandon);
   };
@@ -196,29 +199,47 @@ function isOnlyFull(request: PoolRequest, pool: NodePool): boolean {
   return request.isWait && request.prefer.kind !== 'only' && pool.nodes().length > 0;
 }
 
-/** The agent's own answer when there is one, else an error that says what happened and what to do. */
-function conclude(request: PoolRequest, last: Outcome | undefined, tried: ReadonlySet<PoolNode>): Answer {
+/**
+ * The agent's own answer when there is one, else an error that says what happened and what to do.
+ *
+ * @param isTainted an attempt failed in a way that may have changed something, if the request changes anything
+ */
+function conclude(
+  request: PoolRequest,
+  last: Outcome | undefined,
+  tried: ReadonlySet<PoolNode>,
+  isTainted: boolean,
+): Answer {
   if (last === undefined) throw nobodyReachable(undefined);
-  if ('answer' in last) return last.answer;
+  const isUnknown = isTainted && request.replay !== 'always';
   const where = [...tried].map(({ url }) => url).join(', ');
-  const isUnknown = request.replay !== 'always' && last.error.kind !== 'not-sent';
+  if ('answer' in last) {
+    // What the last agent says of its own attempt is not the whole story.
+    if (isUnknown && request.replay === 'once' && !mayHaveApplied(last.failure ?? NOTHING))
+      throw outcomeUnknown(where, undefined);
+    return last.answer;
+  }
   if (!isUnknown && last.error.kind !== 'timeout') throw nobodyReachable(last.error);
-  const advice = isUnknown
-    ? 'The change may or may not have been made: read it back before sending it again.'
-    : 'Try again; if it stays so, look at the agent.';
+  const advice = isUnknown ? UNKNOWN_ADVICE : 'Try again; if it stays so, look at the agent.';
   if (last.error.kind === 'timeout')
     throw new ConsulError('timeout', 504, `No answer in time from ${where}. ${advice}`, {
       cause: last.error,
     });
-  throw new ConsulError(
+  throw outcomeUnknown(where, last.error);
+}
+
+const NOTHING: Failure = { kind: 'not-sent' };
+
+function outcomeUnknown(where: string, cause: UpstreamError | undefined): ConsulError {
+  return new ConsulError(
     'outcome-unknown',
     502,
-    `The connection to ${where} broke before its answer. ${advice}`,
-    {
-      cause: last.error,
-    },
+    `The connection to ${where} broke before its answer. ${UNKNOWN_ADVICE}`,
+    { cause },
   );
 }
+
+const UNKNOWN_ADVICE = 'The change may or may not have been made: read it back before sending it again.';
 
 function nobodyReachable(cause: UpstreamError | undefined): ConsulError {
   const reason = cause === undefined ? '' : ` (last error: ${cause.message})`;
