@@ -14,8 +14,12 @@ export interface Gateway {
   serve(exchange: Exchange): Promise<Response>;
   /** Begins to follow the pool in the background. Without it the pool is looked up as requests come. */
   start(): void;
-  /** From now on `/ready` says no, so that balancers send new clients elsewhere. */
+  /**
+   * From now on `/ready` says no, so that balancers send new clients elsewhere, answers end their connections, and
+   * blocking queries are answered at once.
+   */
   drain(): void;
+  isDraining(): boolean;
   stop(): Promise<void>;
   /** Requests in progress. */
   inFlight(): number;
@@ -50,7 +54,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   ]);
   const deliver = (exchange: Exchange, answer: Answer): Response | Promise<Response> => {
     counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
-    return exchange.respond({ ...answer, headers: answerHeaders(answer.headers) });
+    const headers = answerHeaders(answer.headers);
+    return exchange.respond({ ...answer, headers: isDraining ? [...headers, 'Connection', 'close'] : headers });
   };
   const serve = (exchange: Exchange): Promise<Response> =>
     counted(exchange, () => {
@@ -95,7 +100,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     drain: () => {
       isDraining = true;
       layers.changes.stop();
+      layers.endWaits();
     },
+    isDraining: () => isDraining,
     stop: async () => {
       poller.stop();
       layers.views.stop();

@@ -24,6 +24,7 @@ import {
 import { type Counters, createCounters } from './operations/counters.ts';
 import { createServiceDiscovery } from './prometheus/service-discovery.ts';
 import { ClientPresence } from './proxy/client-presence.ts';
+import { createStopping, endingEarly } from './proxy/early-end.ts';
 import { createForward, type Forward, type Incoming } from './proxy/forward.ts';
 import { requestHeaders } from './proxy/headers.ts';
 import { splitTarget } from './proxy/target.ts';
@@ -76,6 +77,8 @@ export interface Layers {
   readonly discoverTargets: (exchange: Exchange) => Promise<Answer>;
   /** Looks the pool up first, where nobody has yet or nothing does so in the background. */
   readonly freshen: () => Promise<void> | undefined;
+  /** From now on blocking queries are answered at once, those under way included. */
+  readonly endWaits: () => void;
 }
 
 const MAX_FOLLOWED_TOPICS = 10_000;
@@ -98,9 +101,15 @@ export function buildLayers(options: GatewayOptions): Layers {
     return poller.ageMs() > limitMs ? poller.refresh() : undefined;
   };
 
+  const stopping = createStopping();
   const route = (incoming: Incoming, name: string | undefined): Promise<Answer> => {
-    if (!isAgentPath(splitTarget(incoming.target).path)) return read(incoming);
-    return name === undefined ? virtualAgent(incoming) : named(name, incoming);
+    const isForAgent = isAgentPath(splitTarget(incoming.target).path);
+    const way = !isForAgent
+      ? read
+      : name === undefined
+        ? virtualAgent
+        : (agent: Incoming) => named(name, agent);
+    return endingEarly(way, stopping)(incoming);
   };
   const kindOf = rememberingReads((method: string, target: string) => classify(method, splitTarget(target)));
   const answerWith = (exchange: Exchange, body: RequestBody): Promise<Answer> => {
@@ -153,7 +162,9 @@ export function buildLayers(options: GatewayOptions): Layers {
     const headers = [...request.headers].flat();
     return traced(request.method, pathname, headers, () => answerDoh(request, clientAddress));
   };
-  return { pool, poller, counters, answer, doh, views, watchChanges, changes, discoverTargets, freshen };
+  const endWaits = () => stopping.stop();
+  const followed = { views, watchChanges, changes, discoverTargets };
+  return { pool, poller, counters, answer, doh, ...followed, freshen, endWaits };
 }
 
 function buildUpstream(options: GatewayOptions, counters: Counters) {

@@ -26,7 +26,10 @@ export interface StartGatewayOptions {
 export interface RunningGateway {
   /** `http://HOST:PORT` as bound; `https://` with a certificate. */
   readonly url: string;
-  /** Stops listening, lets requests in progress finish for up to `drainMs`, then closes everything. Idempotent. */
+  /**
+   * Answers waits at once and everything else with `Connection: close`, stops listening after a quarter of `drainMs`
+   * (at most a second), lets requests in progress finish for up to `drainMs`, then closes everything. Idempotent.
+   */
   stop(): Promise<void>;
 }
 
@@ -34,6 +37,8 @@ const CONNECT_TIMEOUT_MS = 2000;
 const MEMORY_STATE_BYTES = 64 * 1024 * 1024;
 const REDIS_TIMEOUT_MS = 500;
 const DRAIN_CHECK_MS = 20;
+/** How long a stopping gateway still accepts: balancers that ask once a second have heard by then. */
+const MAX_LINGER_MS = 1000;
 
 /** @throws the system's error when the address can't be bound, SettingsError when the certificate can't be used */
 export async function startGateway({
@@ -104,6 +109,7 @@ function openServer(
       }),
     onRequest: (incoming, outgoing) => {
       shieldTarget(incoming);
+      if (gateway.isDraining() && 'shouldKeepAlive' in outgoing) outgoing.shouldKeepAlive = false;
       void answer(incoming, outgoing);
     },
   });
@@ -117,8 +123,10 @@ async function stopGracefully(
   logger: Logger,
 ): Promise<void> {
   gateway.drain();
-  const closed = listener.close();
   const deadlineMs = env.clock.monotonicMs() + drainMs;
+  // Whoever has a connection, or is just opening one, is served once more and told to go elsewhere.
+  await sleep(env.clock, Math.min(MAX_LINGER_MS, drainMs / 4));
+  const closed = listener.close();
   while (gateway.inFlight() > 0 && env.clock.monotonicMs() < deadlineMs)
     await sleep(env.clock, DRAIN_CHECK_MS);
   if (gateway.inFlight() > 0) logger.warn('requests cut off by the stop', { count: gateway.inFlight() });

@@ -41,6 +41,17 @@ export function queryValue(query: string, key: string): string | undefined {
   return undefined;
 }
 
+/** The target without any `key`. */
+export function withoutQueryValue(target: string, key: string): string {
+  const at = target.indexOf('?');
+  if (at === -1) return target;
+  const kept = target
+    .slice(at + 1)
+    .split('&')
+    .filter((pair) => pair !== '' && keyOf(pair) !== key);
+  return kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join('&')}`;
+}
+
 /** The target with every `key` replaced by one `key=value` at its end. `value` needs no encoding. */
 export function withQueryValue(target: string, key: string, value: string): string {
   const at = target.indexOf('?');
