@@ -3,7 +3,8 @@
 import { type Context, Hono } from 'hono';
 import { type Answer, type Exchange, textAnswer } from './exchange/exchange.ts';
 import { buildLayers, type GatewayOptions, type Layers } from './layers.ts';
-import { renderMetrics } from './operations/counters.ts';
+import { createRateLimits } from './limits/limits.ts';
+import { type Gauge, renderMetrics } from './operations/counters.ts';
 import { openApiText } from './operations/openapi.ts';
 import { answerHeaders } from './proxy/headers.ts';
 import { serveUi } from './ui-pages.ts';
@@ -35,10 +36,23 @@ export function createGateway(options: GatewayOptions): Gateway {
   const layers = buildLayers(options);
   const { settings, env } = options;
   const { pool, poller, counters } = layers;
+  const limits = createRateLimits({
+    perToken: settings.tokenLimit,
+    perAddress: settings.addressLimit,
+    trustedProxies: settings.trustedProxies,
+    shared: options.sharedBuckets,
+    clock: env.clock,
+    onRefused: (by) => counters.limited.add(by),
+  });
   let isDraining = false;
   const isReady = () => !isDraining && poller.hasLeader() && pool.usable(env.clock.monotonicMs()).length > 0;
 
   const counted = async (exchange: Exchange, answer: () => Promise<Response>): Promise<Response> => {
+    const refusal = limits === undefined ? undefined : await limits.check(exchange);
+    if (refusal !== undefined) {
+      counters.requests.add('4xx');
+      return exchange.respond(refusal);
+    }
     if (counters.inFlight >= settings.maxInFlight) return exchange.respond(textAnswer(503, OVERLOADED));
     counters.inFlight++;
     try {
@@ -81,7 +95,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   app.get('/metrics', (c) => {
     const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
-    return c.body(renderMetrics(counters, gauges(layers, env.clock.monotonicMs())), 200, headers);
+    const known = gauges(layers, env.clock.monotonicMs());
+    if (options.redis !== undefined) known.push(redisGauge(options.redis));
+    return c.body(renderMetrics(counters, known), 200, headers);
   });
   app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
   for (const path of own.keys()) app.all(path, proxy);
@@ -113,7 +129,18 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-function gauges({ pool, views, changes }: Layers, nowMs: number) {
+function redisGauge({ isDegraded }: { isDegraded(): boolean }): Gauge {
+  return {
+    name: 'proconsul_gateway_redis',
+    help: 'Whether Redis answers: 1 at the state that holds.',
+    values: [
+      ['up', isDegraded() ? 0 : 1],
+      ['degraded', isDegraded() ? 1 : 0],
+    ] as const,
+  };
+}
+
+function gauges({ pool, views, changes }: Layers, nowMs: number): Gauge[] {
   const nodes = pool.nodes();
   const usable = pool.usable(nowMs).length;
   return [

@@ -21,6 +21,7 @@ import {
   textAnswer,
   withoutHeaders,
 } from './exchange/exchange.ts';
+import type { SharedBuckets } from './limits/limiter.ts';
 import { type Counters, createCounters } from './operations/counters.ts';
 import { createServiceDiscovery } from './prometheus/service-discovery.ts';
 import { ClientPresence } from './proxy/client-presence.ts';
@@ -53,6 +54,10 @@ export interface GatewayOptions {
   readonly settings: GatewaySettings;
   readonly transport: Transport;
   readonly sharedState: SharedState;
+  /** Rate limits that several gateways keep together; without it each keeps its own. */
+  readonly sharedBuckets?: SharedBuckets | undefined;
+  /** Told in the metrics, where there is a Redis. */
+  readonly redis?: { isDegraded(): boolean } | undefined;
   readonly openExchange: OpenExchange;
   /** False where a request may not wait for another request's work, nor have timers outlive it (Workers). */
   readonly sharesWork: boolean;

@@ -5,10 +5,13 @@ import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
 import type { Logger } from '../shared/log.ts';
 import { createGateway, FAILED, type Gateway } from './app.ts';
-import { createRedisState } from './cache/redis-state.ts';
-import { createMemoryState, type SharedState } from './cache/shared-state.ts';
+import { createRedisLink } from './cache/redis-link.ts';
+import { createEmbeddedState, createRedisState } from './cache/redis-state.ts';
+import { createMemoryState } from './cache/shared-state.ts';
 import { textAnswer } from './exchange/exchange.ts';
 import { openNodeExchange, shieldTarget } from './exchange/node-exchange.ts';
+import type { GatewayOptions } from './layers.ts';
+import { createRedisBuckets } from './limits/redis-buckets.ts';
 import { type Listener, openListener } from './listener/listener.ts';
 import { readTlsIdentity, type TlsIdentity } from './listener/tls-identity.ts';
 import type { GatewaySettings } from './settings/settings.ts';
@@ -50,7 +53,7 @@ export async function startGateway({
   const gateway = createGateway({
     settings,
     transport: openTransport(settings, env),
-    sharedState: await openSharedState(settings, env, logger),
+    ...(await openShared(settings, env, logger)),
     openExchange: openNodeExchange,
     ui: settings.ui ? loadUiFiles(logger) : undefined,
     sharesWork: true,
@@ -136,18 +139,26 @@ async function stopGracefully(
   logger.info('gateway stopped');
 }
 
-/** ioredis-mock speaks the same commands in this process: the code path is one, with or without a Redis. */
-async function openSharedState(settings: GatewaySettings, env: Env, logger: Logger): Promise<SharedState> {
-  const local = createMemoryState(MEMORY_STATE_BYTES, () => env.clock.monotonicMs());
+type Shared = Pick<GatewayOptions, 'sharedState' | 'sharedBuckets' | 'redis'>;
+
+/**
+ * ioredis-mock speaks the same commands in this process: what is kept goes one way, with or without a Redis. Rate
+ * limits that nobody shares need neither.
+ */
+async function openShared(settings: GatewaySettings, env: Env, logger: Logger): Promise<Shared> {
+  const nowMs = () => env.clock.monotonicMs();
   const redisLogger = logger.named('redis');
   if (settings.redisUrl === '') {
     const { default: RedisMock } = await import('ioredis-mock');
-    return createRedisState(new RedisMock(), local, redisLogger);
+    const embedded = createRedisLink(new RedisMock(), redisLogger);
+    return { sharedState: createEmbeddedState(embedded, MEMORY_STATE_BYTES, nowMs) };
   }
   const client = new Redis(settings.redisUrl, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     commandTimeout: REDIS_TIMEOUT_MS,
   });
-  return createRedisState(client, local, redisLogger);
+  const redis = createRedisLink(client, redisLogger);
+  const local = createMemoryState(MEMORY_STATE_BYTES, nowMs);
+  return { sharedState: createRedisState(redis, local), sharedBuckets: createRedisBuckets(redis), redis };
 }

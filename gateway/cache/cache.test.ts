@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { createLogger, type LogRecord } from '../../shared/log.ts';
 import { simulatedEnv } from '../../shared/simulated-env.ts';
 import { headerOf, type WholeAnswer } from '../exchange/exchange.ts';
+import { createRedisBuckets } from '../limits/redis-buckets.ts';
 import { createLastKnownGood } from './last-known-good.ts';
-import { createRedisState, type RedisClient } from './redis-state.ts';
+import { createRedisLink, type RedisClient } from './redis-link.ts';
+import { createEmbeddedState, createRedisState } from './redis-state.ts';
 import { createMemoryState, type SharedState } from './shared-state.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -39,9 +41,8 @@ describe('Redis', () => {
   test('shares bytes between gateways', async () => {
     const open = () =>
       createRedisState(
-        new RedisMock(),
+        createRedisLink(new RedisMock(), logger),
         createMemoryState(0, () => 0),
-        logger,
       );
     const [one, two] = [open(), open()];
     const value = Uint8Array.from({ length: 256 }, (_, i) => i);
@@ -50,23 +51,49 @@ describe('Redis', () => {
     expect(await two.get('other')).toBeUndefined();
   });
 
-  test('down is degraded: one warning, answers from this process', async () => {
-    const down = () => Promise.reject(new Error('refused'));
+  test('down is degraded: told once, answers from this process, and told once when it is back', async () => {
+    let isDown = true;
+    const command = <T>(value: T) => (isDown ? Promise.reject(new Error('refused')) : Promise.resolve(value));
     const client: RedisClient = {
-      getBuffer: down,
-      set: down,
+      getBuffer: () => command(null),
+      set: () => command('OK'),
+      del: () => command(1),
+      eval: () => command([1, 0]),
       disconnect: () => undefined,
       on: () => undefined,
     };
+    const link = createRedisLink(client, logger);
     const state = createRedisState(
-      client,
+      link,
       createMemoryState(100, () => 0),
-      logger,
     );
+    expect(link.isDegraded()).toBe(false);
     await state.set('k', bytes('v'), 1000);
     expect(await state.get('k')).toEqual(bytes('v'));
-    expect(records.filter(({ level }) => level === 'WARN').length).toBe(1);
+    expect(await createRedisBuckets(link).take('k', { perSecond: 1, burst: 1 }, 1)).toBeUndefined();
+    expect(link.isDegraded()).toBe(true);
+    isDown = false;
+    expect(await state.get('k')).toEqual(bytes('v'));
+    expect(await createRedisBuckets(link).take('k', { perSecond: 1, burst: 1 }, 1)).toEqual({
+      got: 1,
+      waitMs: 0,
+    });
+    expect(link.isDegraded()).toBe(false);
+    expect(records.map(({ level }) => level)).toEqual(['WARN', 'INFO']);
     await state.close();
+  });
+
+  test('in this process is as bounded as the memory before it', async () => {
+    const mock = new RedisMock();
+    const state = createEmbeddedState(createRedisLink(mock, logger), 10, () => 0);
+    for (const key of ['bound-a', 'bound-b', 'bound-c']) await state.set(key, bytes('xxxx'), 60_000);
+    await state.set('bound-huge', bytes('x'.repeat(11)), 60_000);
+    expect((await mock.keys('proconsul:gateway:bound-*')).toSorted()).toEqual([
+      'proconsul:gateway:bound-b',
+      'proconsul:gateway:bound-c',
+    ]);
+    expect(await state.get('bound-a')).toBeUndefined();
+    expect(await state.get('bound-c')).toEqual(Buffer.from('xxxx'));
   });
 });
 

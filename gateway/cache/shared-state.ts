@@ -13,11 +13,13 @@ class MemoryState implements SharedState {
   readonly #entries = new Map<string, { readonly value: Uint8Array; readonly expiresMs: number }>();
   readonly #maxBytes: number;
   readonly #nowMs: () => number;
+  readonly #onForgotten: (key: string) => void;
   #size = 0;
 
-  constructor(maxBytes: number, nowMs: () => number) {
+  constructor(maxBytes: number, nowMs: () => number, onForgotten: (key: string) => void) {
     this.#maxBytes = maxBytes;
     this.#nowMs = nowMs;
+    this.#onForgotten = onForgotten;
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -31,11 +33,12 @@ class MemoryState implements SharedState {
 
   async set(key: string, value: Uint8Array, ttlMs: number): Promise<void> {
     this.#drop(key);
-    if (value.length > this.#maxBytes) return;
+    if (value.length > this.#maxBytes) return this.#onForgotten(key);
     this.#put(key, { value, expiresMs: this.#nowMs() + ttlMs });
     for (const oldest of this.#entries.keys()) {
       if (this.#size <= this.#maxBytes) break;
       this.#drop(oldest);
+      this.#onForgotten(oldest);
     }
   }
 
@@ -60,7 +63,12 @@ class MemoryState implements SharedState {
  *
  * @param maxBytes values beyond it push out the least recently used
  * @param nowMs    monotonic
+ * @param onForgotten told each key that was pushed out, or was too large to be kept
  */
-export function createMemoryState(maxBytes: number, nowMs: () => number): SharedState {
-  return new MemoryState(maxBytes, nowMs);
+export function createMemoryState(
+  maxBytes: number,
+  nowMs: () => number,
+  onForgotten: (key: string) => void = () => undefined,
+): SharedState {
+  return new MemoryState(maxBytes, nowMs, onForgotten);
 }

@@ -19,6 +19,8 @@ export interface Counters {
   readonly stale: Counter;
   /** Reads answered from a kept-fresh view: `hit`. */
   readonly views: Counter;
+  /** Requests refused with 429, by what was used up: `token`, `address`. */
+  readonly limited: Counter;
   /** Requests and waits in progress. */
   inFlight: number;
 }
@@ -35,6 +37,7 @@ const FAMILIES = [
   ['upstreamErrors', 'proconsul_gateway_upstream_errors_total', 'kind', 'Failed upstream attempts.'],
   ['retries', 'proconsul_gateway_retries_total', 'after', 'Upstream attempts after the first.'],
   ['collapsed', 'proconsul_gateway_collapsed_total', 'kind', 'Reads served by the request of another.'],
+  ['limited', 'proconsul_gateway_rate_limited_total', 'by', 'Requests refused with 429.'],
   ['stale', 'proconsul_gateway_last_known_good_total', 'event', 'Last-known-good answers.'],
   ['views', 'proconsul_gateway_views_total', 'event', 'Reads answered from kept-fresh views.'],
 ] as const;
@@ -49,6 +52,7 @@ export function createCounters(): Counters {
     collapsed: counter(),
     stale: counter(),
     views: counter(),
+    limited: counter(),
     inFlight: 0,
   };
 }

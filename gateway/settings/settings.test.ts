@@ -36,6 +36,29 @@ test('flags win over variables', () => {
   expect(settings.domain).toBe('example.org.');
 });
 
+test('limits are a rate and a burst, proxies a list of blocks', () => {
+  const { tokenLimit, addressLimit, trustedProxies } = parseSettings(NODES, [
+    '-rate-limit-token=100/250',
+    '-rate-limit-address=0.5',
+    '-trusted-proxies=10.0.0.0/8, ::1',
+  ]);
+  expect([tokenLimit, addressLimit]).toEqual([
+    { perSecond: 100, burst: 250 },
+    { perSecond: 0.5, burst: 1 },
+  ]);
+  expect(['10.9.9.9', '::1', '11.0.0.1'].map((address) => trustedProxies.has(address))).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  const off = parseSettings(NODES, ['-rate-limit-token=0']);
+  expect([off.tokenLimit, off.addressLimit, off.trustedProxies.isEmpty]).toEqual([
+    undefined,
+    undefined,
+    true,
+  ]);
+});
+
 describe('what is wrong is said, with what to do', () => {
   test.each<[Record<string, string>, string[], RegExp]>([
     [{}, [], /No agents are configured\. Set -nodes or GATEWAY_NODES/],
@@ -50,6 +73,9 @@ describe('what is wrong is said, with what to do', () => {
     [{ ...NODES, REDIS_URL: 'localhost' }, [], /redis:\/\//],
     [{ ...NODES, GATEWAY_TLS_CERT: 'a.pem' }, [], /set -tls-key or GATEWAY_TLS_KEY too/],
     [NODES, ['-tls-key=a.pem'], /set -tls-cert or GATEWAY_TLS_CERT too/],
+    [NODES, ['-rate-limit-token=fast'], /requests per second and requests at once, such as 100\/200/],
+    [NODES, ['-rate-limit-address=1/0'], /requests per second/],
+    [NODES, ['-trusted-proxies=10.0.0.0/99'], /addresses or blocks such as/],
     [NODES, ['-bogus=1'], /Unknown argument "-bogus=1"/],
     [NODES, ['-nodes'], /-nodes needs a value/],
     [NODES, ['-log-level=loud'], /trace, debug, info, warn, err/],

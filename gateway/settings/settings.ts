@@ -2,6 +2,8 @@
 
 import { DurationSyntaxError, parseDurationMs } from '../../shared/durations.ts';
 import { type LogLevel, parseLogLevel } from '../../shared/log.ts';
+import { type AddressBlocks, parseBlocks } from '../limits/address-blocks.ts';
+import type { RateLimit } from '../limits/token-bucket.ts';
 
 export interface GatewaySettings {
   /** Where the Node runtime listens. Port 0 takes a free one. */
@@ -57,6 +59,12 @@ export interface GatewaySettings {
   readonly ui: boolean;
   /** How long a stop waits for requests in progress. */
   readonly drainMs: number;
+  /** Requests with one ACL token; undefined: as many as come. */
+  readonly tokenLimit: RateLimit | undefined;
+  /** Requests from one address; undefined: as many as come. */
+  readonly addressLimit: RateLimit | undefined;
+  /** Proxies whose `X-Forwarded-For` is believed when addresses are counted. */
+  readonly trustedProxies: AddressBlocks;
 }
 
 /** A setting is missing or wrong. The message says what to do. */
@@ -103,6 +111,9 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   datacenter: setting('GATEWAY_DATACENTER', 'datacenter', 'dc1', parseDatacenter),
   ui: setting('GATEWAY_UI', 'ui', 'true', parseSwitch),
   drainMs: setting('GATEWAY_DRAIN', 'drain', '5s', durationBetween(0, 600_000)),
+  tokenLimit: setting('GATEWAY_RATE_LIMIT_TOKEN', 'rate-limit-token', '', parseRateLimit),
+  addressLimit: setting('GATEWAY_RATE_LIMIT_ADDRESS', 'rate-limit-address', '', parseRateLimit),
+  trustedProxies: setting('GATEWAY_TRUSTED_PROXIES', 'trusted-proxies', '', parseProxies),
 };
 
 /** What `-help` prints. */
@@ -157,6 +168,9 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     datacenter: read(SETTINGS.datacenter),
     ui: read(SETTINGS.ui),
     drainMs: read(SETTINGS.drainMs),
+    tokenLimit: read(SETTINGS.tokenLimit),
+    addressLimit: read(SETTINGS.addressLimit),
+    trustedProxies: read(SETTINGS.trustedProxies),
   });
 }
 
@@ -275,6 +289,29 @@ function integerBetween(min: number, max: number): Parse<number> {
       );
     return value;
   };
+}
+
+/** `RATE/BURST`, or `RATE` for a burst of one second's worth; '' and 0 for no limit. */
+function parseRateLimit(text: string, source: string): RateLimit | undefined {
+  if (text === '' || text === '0') return undefined;
+  const [, rateText = '', burstText] = /^(\d{1,9}(?:\.\d{1,3})?)(?:\/(\d{1,9}))?$/.exec(text) ?? [];
+  const perSecond = Number(rateText);
+  const burst = burstText === undefined ? Math.max(1, Math.ceil(perSecond)) : Number(burstText);
+  if (rateText === '' || perSecond <= 0 || burst < 1)
+    throw new SettingsError(
+      `${source} must be requests per second and requests at once, such as 100/200, or 0 for no limit; got ${JSON.stringify(text)}.`,
+    );
+  return Object.freeze({ perSecond, burst });
+}
+
+function parseProxies(text: string, source: string): AddressBlocks {
+  const parts = text.split(',').map((part) => part.trim());
+  const blocks = parseBlocks(parts.filter((part) => part !== ''));
+  if (blocks === undefined)
+    throw new SettingsError(
+      `${source} must list addresses or blocks such as 10.0.0.0/8, separated by commas; got ${JSON.stringify(text)}.`,
+    );
+  return blocks;
 }
 
 function parseSwitch(text: string, source: string): boolean {
