@@ -1,8 +1,11 @@
 /** The gateway as a Hono app: its own pages, DNS over HTTPS, everything else to the agents. Web APIs only: it runs on Node and on Workers. */
 
 import { type Context, Hono } from 'hono';
-import { type Answer, type Exchange, textAnswer } from './exchange/exchange.ts';
+import { createAccessLog } from './access/access-log.ts';
+import { maskedPath } from './access/masked-target.ts';
+import { type Answer, type Exchange, isWhole, textAnswer } from './exchange/exchange.ts';
 import { buildLayers, type GatewayOptions, type Layers } from './layers.ts';
+import { addressOf } from './limits/caller.ts';
 import { createRateLimits } from './limits/limits.ts';
 import { type Gauge, renderMetrics } from './operations/counters.ts';
 import { openApiText } from './operations/openapi.ts';
@@ -47,16 +50,33 @@ export function createGateway(options: GatewayOptions): Gateway {
   let isDraining = false;
   const isReady = () => !isDraining && poller.hasLeader() && pool.usable(env.clock.monotonicMs()).length > 0;
 
-  const counted = async (exchange: Exchange, answer: () => Promise<Response>): Promise<Response> => {
+  const accessLog =
+    settings.accessLog === 'off' || options.accessLines === undefined
+      ? undefined
+      : createAccessLog(settings.accessLog, options.accessLines);
+  const logged = (exchange: Exchange, startMs: number, status: number, bytes: number | undefined) => {
+    const { clientAddress, headers, method, protocol, target } = exchange;
+    const address = addressOf(clientAddress, headers, settings.trustedProxies);
+    const tookMs = env.clock.monotonicMs() - startMs;
+    const timeMs = env.clock.nowMs() - tookMs;
+    accessLog?.({ timeMs, address, method, target, protocol, status, bytes, tookMs });
+  };
+
+  const finished = (exchange: Exchange, startMs: number, answer: Answer | Response) => {
+    counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
+    if (accessLog !== undefined) logged(exchange, startMs, answer.status, bytesOf(answer));
+    return answer instanceof Response ? answer : exchange.respond(answer);
+  };
+  /** Refuses what is too much, else answers; counted and logged either way. In progress until a stream has ended. */
+  const counted = async (exchange: Exchange, work: () => Promise<Answer | Response>): Promise<Response> => {
+    const startMs = accessLog === undefined ? 0 : env.clock.monotonicMs();
     const refusal = limits === undefined ? undefined : await limits.check(exchange);
-    if (refusal !== undefined) {
-      counters.requests.add('4xx');
-      return exchange.respond(refusal);
-    }
-    if (counters.inFlight >= settings.maxInFlight) return exchange.respond(textAnswer(503, OVERLOADED));
+    if (refusal !== undefined) return finished(exchange, startMs, refusal);
+    if (counters.inFlight >= settings.maxInFlight)
+      return finished(exchange, startMs, textAnswer(503, OVERLOADED));
     counters.inFlight++;
     try {
-      return await answer();
+      return await finished(exchange, startMs, await work());
     } finally {
       counters.inFlight--;
     }
@@ -66,24 +86,21 @@ export function createGateway(options: GatewayOptions): Gateway {
     ['/v1/watch', layers.watchChanges],
     ['/v1/prometheus/sd', layers.discoverTargets],
   ]);
-  const deliver = (exchange: Exchange, answer: Answer): Response | Promise<Response> => {
-    counters.requests.add(STATUS_CLASSES[Math.floor(answer.status / 100)] ?? 'other');
+  const deliverable = (answer: Answer): Answer => {
     const headers = answerHeaders(answer.headers);
-    return exchange.respond({ ...answer, headers: isDraining ? [...headers, 'Connection', 'close'] : headers });
+    return { ...answer, headers: isDraining ? [...headers, 'Connection', 'close'] : headers };
   };
   const serve = (exchange: Exchange): Promise<Response> =>
     counted(exchange, () => {
       const answerIt = own.get(exchange.target.split('?', 1)[0] ?? '') ?? layers.answer;
-      return answerIt(exchange).then((answer) => deliver(exchange, answer));
+      return answerIt(exchange).then(deliverable);
     });
   const proxy = (c: Context) => serve(options.openExchange(c.req.raw, c.env));
   const doh = (c: Context): Promise<Response> => {
     const exchange = options.openExchange(c.req.raw, c.env);
     return counted(exchange, async () => {
       await layers.freshen();
-      const response = await layers.doh(c.req.raw, exchange.clientAddress);
-      counters.requests.add(`${Math.floor(response.status / 100)}xx`);
-      return response;
+      return layers.doh(c.req.raw, exchange.clientAddress);
     });
   };
 
@@ -106,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   if (options.ui !== undefined) serveUi(app, options.ui);
   app.all('*', proxy);
   app.onError((error, c) => {
-    options.logger.error('request failed', { error: error.message, path: c.req.path });
+    options.logger.error('request failed', { error: error.message, path: maskedPath(c.req.path) });
     return c.text(FAILED, 500);
   });
   return {
@@ -127,6 +144,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     inFlight: () => counters.inFlight,
   };
+}
+
+/** undefined when it isn't known before the end. */
+function bytesOf(answer: Answer | Response): number | undefined {
+  if (!(answer instanceof Response)) return isWhole(answer) ? answer.body.length : undefined;
+  const length = answer.headers.get('content-length');
+  return length === null ? undefined : Number(length);
 }
 
 function redisGauge({ isDegraded }: { isDegraded(): boolean }): Gauge {

@@ -4,6 +4,7 @@ import type { Env } from '../shared/env.ts';
 import { ConsulError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { UiFiles } from '../shared/ui-bundle.ts';
+import type { LineSink } from './access/access-log.ts';
 import { createLastKnownGood } from './cache/last-known-good.ts';
 import type { SharedState } from './cache/shared-state.ts';
 import { type Changes, createChanges } from './changes/changes.ts';
@@ -56,6 +57,8 @@ export interface GatewayOptions {
   readonly sharedState: SharedState;
   /** Rate limits that several gateways keep together; without it each keeps its own. */
   readonly sharedBuckets?: SharedBuckets | undefined;
+  /** Where the access log goes, if the settings ask for one. */
+  readonly accessLines?: LineSink | undefined;
   /** Told in the metrics, where there is a Redis. */
   readonly redis?: { isDegraded(): boolean } | undefined;
   readonly openExchange: OpenExchange;

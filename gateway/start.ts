@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
 import type { Logger } from '../shared/log.ts';
+import { openAccessFile } from './access/access-file.ts';
 import { createGateway, FAILED, type Gateway } from './app.ts';
 import { createRedisLink } from './cache/redis-link.ts';
 import { createEmbeddedState, createRedisState } from './cache/redis-state.ts';
@@ -50,11 +51,14 @@ export async function startGateway({
   env = realEnv,
 }: StartGatewayOptions): Promise<RunningGateway> {
   const tls = readTlsIdentity(settings);
+  const accessFile =
+    settings.accessLog === 'off' ? undefined : openAccessFile(settings.accessLogPath, env.clock, logger);
   const gateway = createGateway({
     settings,
     transport: openTransport(settings, env),
     ...(await openShared(settings, env, logger)),
     openExchange: openNodeExchange,
+    accessLines: accessFile?.write,
     ui: settings.ui ? loadUiFiles(logger) : undefined,
     sharesWork: true,
     env,
@@ -74,7 +78,7 @@ export async function startGateway({
   return {
     url,
     stop: () => {
-      stopping ??= stopGracefully(gateway, listener, settings.drainMs, env, logger);
+      stopping ??= stopGracefully(gateway, listener, settings.drainMs, env, logger).then(accessFile?.close);
       return stopping;
     },
   };

@@ -32,11 +32,17 @@ function build(bindings: Bindings): Gateway {
     transport: createFetchTransport({ answerLimitBytes: settings.answerLimitBytes, clock }),
     sharedState: createMemoryState(MEMORY_STATE_BYTES, () => clock.monotonicMs()),
     openExchange: openWebExchange,
+    accessLines: consoleLine,
     // A request on Workers must not wait for I/O that another request began.
     sharesWork: false,
     env: realEnv,
     logger: createLogger('gateway', [consoleSink(settings.logLevel)], () => clock.nowMs()),
   });
+}
+
+function consoleLine(line: string): void {
+  // biome-ignore lint/suspicious/noConsole: the console is the log on Workers.
+  console.log(line.trimEnd());
 }
 
 function consoleSink(threshold: LogLevel): LogSink {

@@ -40,6 +40,8 @@ export interface Exchange {
   readonly headers: HeaderList;
   /** IP address of the peer, '' when unknown. */
   readonly clientAddress: string;
+  /** Such as `HTTP/1.1`; '' where the runtime doesn't say. */
+  readonly protocol: string;
   /** Reads up to `limitBytes`; what is longer comes as a stream. Called at most once. */
   readBody(limitBytes: number): RequestBody | Promise<RequestBody>;
   /** Calls `gone` at most once, if the client goes away before it was answered. @returns unsubscribe */

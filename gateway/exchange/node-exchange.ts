@@ -44,6 +44,7 @@ export function openNodeExchange(_request: Request, bindings: unknown): Exchange
     target: rawTargets.get(incoming) ?? incoming.url ?? '/',
     headers: 'stream' in incoming ? endToEndHeaders(incoming.rawHeaders) : incoming.rawHeaders,
     clientAddress: incoming.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '',
+    protocol: `HTTP/${incoming.httpVersion}`,
     readBody: (limitBytes) => readBody(incoming, limitBytes),
     onClientGone: (gone) => {
       const onClose = () => {

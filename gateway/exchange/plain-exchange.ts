@@ -36,6 +36,7 @@ export class PlainExchange implements Exchange {
   readonly target: string;
   readonly headers: HeaderList;
   readonly clientAddress: string;
+  readonly protocol = 'HTTP/1.1';
   /** The connection ends with this answer. */
   closesAfter = false;
   readonly #socket: Socket;

@@ -15,6 +15,7 @@ export function openWebExchange(request: Request): Exchange {
     target,
     headers: flatten(request.headers),
     clientAddress: request.headers.get('cf-connecting-ip') ?? '',
+    protocol: '',
     readBody: (limitBytes) => readBody(request, limitBytes),
     onClientGone: (gone) => {
       request.signal.addEventListener('abort', gone, { once: true });

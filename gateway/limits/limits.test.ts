@@ -155,6 +155,7 @@ describe('refusals', () => {
     target: '/v1/kv/a',
     headers,
     clientAddress,
+    protocol: 'HTTP/1.1',
     readBody: async () => NO_BODY,
     onClientGone: () => () => undefined,
     respond: () => new Response(),

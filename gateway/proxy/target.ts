@@ -70,7 +70,8 @@ function keyOf(pair: string): string | undefined {
   return decodeField(pair.split('=', 1)[0] ?? '');
 }
 
-function decodeField(text: string): string | undefined {
+/** A key or value of a query, decoded; undefined when it can't be. */
+export function decodeField(text: string): string | undefined {
   if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));

@@ -63,6 +63,10 @@ export interface GatewaySettings {
   readonly tokenLimit: RateLimit | undefined;
   /** Requests from one address; undefined: as many as come. */
   readonly addressLimit: RateLimit | undefined;
+  /** One line for each request. */
+  readonly accessLog: 'off' | 'json' | 'common';
+  /** File that the Node runtime appends them to; '' for standard output. */
+  readonly accessLogPath: string;
   /** Proxies whose `X-Forwarded-For` is believed when addresses are counted. */
   readonly trustedProxies: AddressBlocks;
 }
@@ -113,6 +117,8 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   drainMs: setting('GATEWAY_DRAIN', 'drain', '5s', durationBetween(0, 600_000)),
   tokenLimit: setting('GATEWAY_RATE_LIMIT_TOKEN', 'rate-limit-token', '', parseRateLimit),
   addressLimit: setting('GATEWAY_RATE_LIMIT_ADDRESS', 'rate-limit-address', '', parseRateLimit),
+  accessLog: setting('GATEWAY_ACCESS_LOG', 'access-log', 'off', parseAccessLog),
+  accessLogPath: setting('GATEWAY_ACCESS_LOG_FILE', 'access-log-file', '', (text) => text),
   trustedProxies: setting('GATEWAY_TRUSTED_PROXIES', 'trusted-proxies', '', parseProxies),
 };
 
@@ -170,6 +176,8 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     drainMs: read(SETTINGS.drainMs),
     tokenLimit: read(SETTINGS.tokenLimit),
     addressLimit: read(SETTINGS.addressLimit),
+    accessLog: read(SETTINGS.accessLog),
+    accessLogPath: read(SETTINGS.accessLogPath),
     trustedProxies: read(SETTINGS.trustedProxies),
   });
 }
@@ -289,6 +297,11 @@ function integerBetween(min: number, max: number): Parse<number> {
       );
     return value;
   };
+}
+
+function parseAccessLog(text: string, source: string): 'off' | 'json' | 'common' {
+  if (text === 'off' || text === 'json' || text === 'common') return text;
+  throw new SettingsError(`${source} must be off, json or common; got ${JSON.stringify(text)}.`);
 }
 
 /** `RATE/BURST`, or `RATE` for a burst of one second's worth; '' and 0 for no limit. */

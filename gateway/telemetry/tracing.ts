@@ -1,6 +1,7 @@
 /** Spans through `@opentelemetry/api`, one for each request and one for each attempt upstream: without a registered SDK these calls do nothing. */
 
 import { context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { maskedPath } from '../access/masked-target.ts';
 import { type HeaderList, headerOf, withoutHeaders } from '../exchange/exchange.ts';
 import { type Transport, UpstreamError } from '../upstream/transport.ts';
 
@@ -72,9 +73,9 @@ async function recorded<T extends { readonly status: number }>(
   }
 }
 
-/** The query may hold a token, so only the path is told. */
+/** The query may hold a token, so only the path is told, and not where it is one. */
 function pathOf(target: string): string {
-  return target.split('?', 1)[0] ?? '/';
+  return maskedPath(target.split('?', 1)[0] ?? '/');
 }
 
 /** The first parts of a path: names and keys would make every span name its own. */

@@ -8,7 +8,7 @@ import type { HttpConfig, HttpDependencies } from './options.ts';
 import { QuerySyntaxError } from './query-string.ts';
 import { errorReply, isStream, NOT_FOUND, type Reply, type StreamReply, textReply } from './reply.ts';
 import { findHeader, type HttpContext, HttpRequest } from './request.ts';
-import { logFailed, logFinished } from './request-log.ts';
+import { logFailed, logFinished, maskedUrl } from './request-log.ts';
 import { requestTimers } from './request-timers.ts';
 import { redirectReply, sendReply, sendStream } from './respond.ts';
 import type { CompiledRoute, Router } from './router.ts';
@@ -136,7 +136,7 @@ function tracedHandle(
   const attributes = {
     'http.request.method': request.method,
     'http.route': match.path,
-    'url.path': request.path,
+    'url.path': maskedUrl(request.path),
   };
   const work = async () => handle(request, match, rules);
   return traced(`${request.method} ${match.path}`, 'server', attributes, work, request.header('traceparent'));

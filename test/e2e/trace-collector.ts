@@ -18,6 +18,8 @@ export interface TraceCollector {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   readonly spans: readonly CollectedSpan[];
+  /** Every body that came, as text. */
+  readonly bodies: readonly string[];
   stop(): void;
 }
 
@@ -32,6 +34,7 @@ interface Export {
 
 export async function startTraceCollector(): Promise<TraceCollector> {
   const spans: CollectedSpan[] = [];
+  const bodies: string[] = [];
   const server = http.createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -39,7 +42,9 @@ export async function startTraceCollector(): Promise<TraceCollector> {
       response.writeHead(400).end();
       return;
     }
-    spans.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString()) as Export));
+    const body = Buffer.concat(chunks).toString();
+    bodies.push(body);
+    spans.push(...spansOf(JSON.parse(body) as Export));
     response.writeHead(200, { 'Content-Type': 'application/json' }).end('{}');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -47,6 +52,7 @@ export async function startTraceCollector(): Promise<TraceCollector> {
   return {
     url: `http://127.0.0.1:${port}`,
     spans,
+    bodies,
     stop() {
       server.close();
       server.closeAllConnections();
