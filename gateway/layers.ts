@@ -200,6 +200,7 @@ function buildUpstream(options: GatewayOptions, counters: Counters) {
     budget,
     retryDeadlineMs,
     maxWaits,
+    hedges: sharesWork,
     counters,
     clock,
     random,

@@ -19,6 +19,10 @@ export interface Counters {
   readonly stale: Counter;
   /** Reads answered from a kept-fresh view: `hit`. */
   readonly views: Counter;
+  /** Reads asked of a second agent: `sent`, and of these those that it answered first: `won`. */
+  readonly hedges: Counter;
+  /** Agents left alone for a while, by why: `broken`, `silent`, `slow`. */
+  readonly ejections: Counter;
   /** Requests refused with 429, by what was used up: `token`, `address`. */
   readonly limited: Counter;
   /** Requests and waits in progress. */
@@ -37,6 +41,8 @@ const FAMILIES = [
   ['upstreamErrors', 'proconsul_gateway_upstream_errors_total', 'kind', 'Failed upstream attempts.'],
   ['retries', 'proconsul_gateway_retries_total', 'after', 'Upstream attempts after the first.'],
   ['collapsed', 'proconsul_gateway_collapsed_total', 'kind', 'Reads served by the request of another.'],
+  ['hedges', 'proconsul_gateway_hedges_total', 'event', 'Reads asked of a second agent.'],
+  ['ejections', 'proconsul_gateway_ejections_total', 'cause', 'Agents left alone for a while.'],
   ['limited', 'proconsul_gateway_rate_limited_total', 'by', 'Requests refused with 429.'],
   ['stale', 'proconsul_gateway_last_known_good_total', 'event', 'Last-known-good answers.'],
   ['views', 'proconsul_gateway_views_total', 'event', 'Reads answered from kept-fresh views.'],
@@ -53,6 +59,8 @@ export function createCounters(): Counters {
     stale: counter(),
     views: counter(),
     limited: counter(),
+    hedges: counter(),
+    ejections: counter(),
     inFlight: 0,
   };
 }

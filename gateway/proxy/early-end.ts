@@ -2,7 +2,7 @@
 
 import type { Answer } from '../exchange/exchange.ts';
 import { classify } from '../routing/classify.ts';
-import type { Cancellation } from '../upstream/send.ts';
+import { cancellable } from '../upstream/cancellable.ts';
 import type { Forward, Incoming } from './forward.ts';
 import { splitTarget, withoutQueryValue } from './target.ts';
 
@@ -69,30 +69,4 @@ function waitOrStop(forward: Forward, incoming: Incoming, stopping: Stopping): P
 function atOnce(incoming: Incoming): Incoming {
   const target = ['index', 'wait', 'hash'].reduce(withoutQueryValue, incoming.target);
   return { ...incoming, target, kind: classify(incoming.method, splitTarget(target)) };
-}
-
-/** Cancelled when the outer one is, or by `fire`. */
-function cancellable(outer: Cancellation): { readonly cancel: Cancellation; fire(): void } {
-  let isFired = false;
-  const listeners = new Set<() => void>();
-  const cancel: Cancellation = {
-    get isCancelled() {
-      return isFired || outer.isCancelled;
-    },
-    onCancel: (listener) => {
-      listeners.add(listener);
-      const unsubscribe = outer.onCancel(listener);
-      return () => {
-        listeners.delete(listener);
-        unsubscribe();
-      };
-    },
-  };
-  return {
-    cancel,
-    fire: () => {
-      isFired = true;
-      for (const listener of [...listeners]) listener();
-    },
-  };
 }

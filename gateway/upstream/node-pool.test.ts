@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../shared/simulated-env.ts';
-import { NodePool, type Preference } from './node-pool.ts';
+import { triedAgainAtMs } from './circuit.ts';
+import { MAX_REQUESTS_PER_AGENT, NodePool, type Preference } from './node-pool.ts';
 import type { ListedAgent } from './pool-listing.ts';
 
 const url = (name: string) => `http://${name}:8500`;
@@ -73,14 +74,51 @@ describe('choosing', () => {
 describe('health', () => {
   test('a failure ejects for longer each time, and a success ends it', () => {
     pool.noteFailure(node('s1'), 0);
-    expect(node('s1').ejectedUntilMs).toBeGreaterThanOrEqual(400);
-    expect(node('s1').ejectedUntilMs).toBeLessThanOrEqual(600);
+    const until = () => triedAgainAtMs(node('s1').circuit);
+    expect(until()).toBeGreaterThanOrEqual(400);
+    expect(until()).toBeLessThanOrEqual(600);
     expect(pick({ kind: 'leader' })).not.toBe('s1');
     expect(pick({ kind: 'leader' }, [], 700)).toBe('s1');
     for (let i = 0; i < 20; i++) pool.noteFailure(node('s1'), 0);
-    expect(node('s1').ejectedUntilMs).toBeLessThanOrEqual(36_000);
+    expect(until()).toBeLessThanOrEqual(36_000);
     pool.noteSuccess(node('s1'), 5);
     expect(pick({ kind: 'leader' }, [], 5)).toBe('s1');
+  });
+
+  test('after its time is over, one request is a trial', () => {
+    pool.noteFailure(node('s1'), 0);
+    expect(pool.dueForTrial(300)).toEqual([]);
+    expect(pool.dueForTrial(700)).toEqual([node('s1')]);
+    pool.noteSent(node('s1'), 700);
+    expect(pick({ kind: 'leader' }, [], 700)).not.toBe('s1');
+    pool.noteSuccess(node('s1'), 800);
+    expect(pick({ kind: 'leader' }, [], 800)).toBe('s1');
+  });
+
+  test('three silences in a row are a failure', () => {
+    for (const nowMs of [1, 2]) pool.noteSilence(node('s1'), nowMs);
+    pool.noteSuccess(node('s1'), 3);
+    for (const nowMs of [4, 5]) pool.noteSilence(node('s1'), nowMs);
+    expect(pick({ kind: 'leader' }, [], 5)).toBe('s1');
+    pool.noteSilence(node('s1'), 6);
+    expect(pick({ kind: 'leader' }, [], 6)).not.toBe('s1');
+  });
+
+  test('slowness puts out at most a third of the pool', () => {
+    expect(pool.noteSlow(node('s2'), 0)).toBe(true);
+    expect(pool.noteSlow(node('s3'), 0)).toBe(false);
+    pool.noteSuccess(node('s2'), 10);
+    expect(pool.usable(10).map(({ name }) => name)).not.toContain('s2');
+    pool.noteSent(node('s2'), 700);
+    pool.noteSuccess(node('s2'), 710);
+    expect(pool.usable(710).map(({ name }) => name)).toContain('s2');
+  });
+
+  test('nobody who has too much to do', () => {
+    node('s1').outstanding = MAX_REQUESTS_PER_AGENT;
+    expect(pick({ kind: 'leader' })).not.toBe('s1');
+    node('s1').waits = 1;
+    expect(pick({ kind: 'leader' })).toBe('s1');
   });
 
   test('load comes back slowly', () => {

@@ -2,6 +2,7 @@
 
 import type { Random } from '../../shared/env.ts';
 import { byRendezvous } from '../../shared/rendezvous.ts';
+import { admits, type Circuit, CLOSED, shareOf, step, triedAgainAtMs } from './circuit.ts';
 import type { ListedAgent } from './pool-listing.ts';
 
 /** One agent. Everything here may change from one poll to the next; the object stays while the URL is in the pool. */
@@ -12,12 +13,8 @@ export interface PoolNode {
   isLeader: boolean;
   /** Gossip says it is alive. Configured agents that no listing mentions count as not alive. */
   isAlive: boolean;
-  /** Connection failures since the last success. */
-  failures: number;
-  /** Not to be used before, milliseconds of the monotonic clock. */
-  ejectedUntilMs: number;
-  /** When it came back from an ejection; new load grows from there. */
-  recoveredAtMs: number;
+  /** What its failures and answers have made of it. */
+  circuit: Circuit;
   /** Requests under way. */
   outstanding: number;
   /** Waits and streams under way. */
@@ -41,9 +38,10 @@ export type Preference =
   /** This agent and no other. */
   | { readonly kind: 'only'; readonly url: string };
 
-const EJECT_BASE_MS = 500;
-const EJECT_MAX_MS = 30_000;
-const SLOW_START_MS = 10_000;
+/** Requests under way to one agent, waits not counted; beyond it others get them. */
+export const MAX_REQUESTS_PER_AGENT = 4096;
+/** Agents that may be out for slowness alone: one in three. */
+const MAX_SLOW_SHARE = 1 / 3;
 
 /** Invariant: `#nodes` holds one entry per URL, and at most one node has `isLeader`. */
 export class NodePool {
@@ -111,17 +109,36 @@ export class NodePool {
 
   /** The connection worked: whatever it answered, the agent is there. */
   noteSuccess(node: PoolNode, nowMs: number): void {
-    if (node.failures === 0) return;
-    node.failures = 0;
-    node.ejectedUntilMs = 0;
-    node.recoveredAtMs = nowMs;
+    node.circuit = step(node.circuit, 'answered', nowMs, 0);
   }
 
   /** The connection failed: the agent is left alone for 0.5 s, doubling up to 30 s, ± 20 %. */
   noteFailure(node: PoolNode, nowMs: number): void {
-    node.failures++;
-    const backoff = Math.min(EJECT_MAX_MS, EJECT_BASE_MS * 2 ** (node.failures - 1));
-    node.ejectedUntilMs = nowMs + backoff * (0.8 + 0.4 * this.#random.next());
+    node.circuit = step(node.circuit, 'broken', nowMs, this.#random.next());
+  }
+
+  /** It didn't answer in time; the third time in a row counts as a failure. */
+  noteSilence(node: PoolNode, nowMs: number): void {
+    node.circuit = step(node.circuit, 'silent', nowMs, this.#random.next());
+  }
+
+  /** It answers far more slowly than the others. Ignored when too many are out already. @returns whether it is out now */
+  noteSlow(node: PoolNode, nowMs: number): boolean {
+    const alive = this.nodes().filter(({ isAlive }) => isAlive);
+    const out = alive.filter(({ circuit }) => circuit.state !== 'closed').length;
+    if (out + 1 > alive.length * MAX_SLOW_SHARE) return false;
+    node.circuit = step(node.circuit, 'slow', nowMs, this.#random.next());
+    return true;
+  }
+
+  /** A request is on its way: where the circuit was open, it is the one trial. */
+  noteSent(node: PoolNode, nowMs: number): void {
+    if (node.circuit.state !== 'closed') node.circuit = step(node.circuit, 'trial', nowMs, 0);
+  }
+
+  /** Alive agents whose circuits are open and whose time is over: to be probed. */
+  dueForTrial(nowMs: number): readonly PoolNode[] {
+    return this.nodes().filter((node) => node.isAlive && admits(node.circuit, nowMs) === 'trial');
   }
 
   /** It said itself that it doesn't lead, or that nobody does. */
@@ -149,11 +166,11 @@ export class NodePool {
     const open: PoolNode[] = [];
     const doubtful: PoolNode[] = [];
     for (const node of this.#nodes.values()) {
-      if (tried.has(node) || node.waits >= Math.max(maxWaits, node.multiplexedWaits)) continue;
+      if (tried.has(node) || isFull(node, maxWaits)) continue;
       (isUsable(node, nowMs) ? open : doubtful).push(node);
     }
     if (open.length > 0) return this.#choose(prefer, open, nowMs);
-    return doubtful.sort((a, b) => a.ejectedUntilMs - b.ejectedUntilMs)[0];
+    return doubtful.sort((a, b) => triedAgainAtMs(a.circuit) - triedAgainAtMs(b.circuit))[0];
   }
 
   #choose(prefer: Exclude<Preference, { kind: 'only' }>, open: readonly PoolNode[], nowMs: number) {
@@ -192,7 +209,11 @@ export class NodePool {
 }
 
 export function isUsable(node: PoolNode, nowMs: number): boolean {
-  return node.isAlive && node.ejectedUntilMs <= nowMs;
+  return node.isAlive && admits(node.circuit, nowMs) !== 'none';
+}
+
+function isFull({ outstanding, waits, multiplexedWaits }: PoolNode, maxWaits: number): boolean {
+  return waits >= Math.max(maxWaits, multiplexedWaits) || outstanding - waits >= MAX_REQUESTS_PER_AGENT;
 }
 
 /** Reads that hang on a dead agent are given up, so that they can go on elsewhere. */
@@ -205,9 +226,7 @@ function markDead(node: PoolNode): void {
 
 /** Requests under way, weighed up while an agent comes back: it starts at a tenth of its share. */
 function loadOf(node: PoolNode, nowMs: number): number {
-  const sinceMs = nowMs - node.recoveredAtMs;
-  const share = node.recoveredAtMs === 0 ? 1 : Math.min(1, Math.max(0.1, sinceMs / SLOW_START_MS));
-  return (node.outstanding + 1) / share;
+  return (node.outstanding + 1) / shareOf(node.circuit, nowMs);
 }
 
 /** Those with the role, or all when there is none. */
@@ -224,9 +243,7 @@ function newNode(url: string): PoolNode {
     role: 'server',
     isLeader: false,
     isAlive: true,
-    failures: 0,
-    ejectedUntilMs: 0,
-    recoveredAtMs: 0,
+    circuit: CLOSED,
     outstanding: 0,
     waits: 0,
     multiplexedWaits: 0,

@@ -62,6 +62,9 @@ export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
       hasLeader = false;
       return;
     }
+    // Whoever may be well again is asked before clients' requests are sent there.
+    if (options.sharesWork)
+      for (const node of pool.dueForTrial(clock.monotonicMs())) void probe(node, options);
     if (!wasReachable) logger.info('the pool is reachable again');
     wasReachable = true;
     hasListing = true;
@@ -133,12 +136,25 @@ async function askOne(node: PoolNode, options: PoolPollerOptions): Promise<PoolL
     return undefined;
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
+    const wasWell = node.circuit.state === 'closed';
     options.pool.noteFailure(node, options.clock.monotonicMs());
     node.isLeader = false;
     // Said once: the polls that follow would only repeat it.
-    if (node.failures === 1)
-      options.logger.warn('agent does not answer', { url: node.url, error: error.message });
+    if (wasWell) options.logger.warn('agent does not answer', { url: node.url, error: error.message });
     return undefined;
+  }
+}
+
+/** The cheapest question there is; any answer will do. */
+async function probe(node: PoolNode, options: PoolPollerOptions): Promise<void> {
+  const { pool, clock } = options;
+  pool.noteSent(node, clock.monotonicMs());
+  try {
+    await get(node.url, '/v1/status/leader', options);
+    pool.noteSuccess(node, clock.monotonicMs());
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    pool.noteFailure(node, clock.monotonicMs());
   }
 }
 

@@ -74,6 +74,7 @@ async function setUp(): Promise<Send> {
     budget,
     retryDeadlineMs: 10_000,
     maxWaits: 2,
+    hedges: true,
     counters,
     clock,
     random,
@@ -240,6 +241,40 @@ describe('a read', () => {
     const only = read({ prefer: { kind: 'only', url: 'http://s2' }, deadlineMs: 0 });
     await expect(send(only)).rejects.toMatchObject({ applied: 'no' });
     expect(asked).toEqual(['s2']);
+  });
+
+  test('that is late is asked of another agent, the loser is cancelled, and a slow agent is left alone', async () => {
+    const send = await setUp();
+    let slow = '';
+    let cancelled = 0;
+    script = (url, { onStart }) =>
+      new Promise((resolve, reject) => {
+        const timer = env.clock.setTimer(url === slow ? 400 : 2, () => resolve(reply(200, url)));
+        onStart?.((reason) => {
+          timer.cancel();
+          cancelled++;
+          reject(reason);
+        });
+      });
+    for (let i = 0; i < 100; i++) await inTime(send(read()));
+    expect(counters.hedges.get('sent')).toBe(0);
+    slow = 'http://s2';
+    for (let i = 0; i < 1500; i++) await inTime(send(read()));
+    const won = counters.hedges.get('won');
+    expect(won).toBeGreaterThan(5);
+    expect([counters.hedges.get('sent'), cancelled]).toEqual([won, won]);
+    expect(counters.ejections.get('slow')).toBeGreaterThan(0);
+    // A third of all reads would be lost there, were it not left alone most of the time.
+    const before = counters.hedges.get('won');
+    for (let i = 0; i < 300; i++) await inTime(send(read()));
+    expect(counters.hedges.get('won') - before).toBeLessThan(60);
+  });
+
+  test('that must be current is never asked twice', async () => {
+    const send = await setUp();
+    script = () => new Promise((resolve) => env.clock.setTimer(50, () => resolve(reply(200, 'fine'))));
+    for (let i = 0; i < 80; i++) await inTime(send(read({ prefer: { kind: 'leader' } })));
+    expect(asked.filter((url) => url !== 's1')).toEqual([]);
   });
 
   test('ends when its caller leaves', async () => {

@@ -5,11 +5,13 @@ import { ConsulError } from '../../shared/errors.ts';
 import { type Answer, type HeaderList, isWhole, type RequestBody } from '../exchange/exchange.ts';
 import type { Counters } from '../operations/counters.ts';
 import { errorText } from '../proxy/error-text.ts';
+import { hedged } from './hedge.ts';
+import { RecentLatencies, SlowAgents } from './latencies.ts';
 import { isUsable, type NodePool, type PoolNode, type Preference } from './node-pool.ts';
 import type { PoolPoller } from './pool-poller.ts';
 import { type Failure, mayHaveApplied, type Replay, tellsLeaderLost, verdictOf } from './retry.ts';
 import type { RetryBudget } from './retry-budget.ts';
-import { type Transport, UpstreamError } from './transport.ts';
+import { type Transport, UpstreamError, type UpstreamErrorKind } from './transport.ts';
 
 export interface PoolRequest {
   readonly method: string;
@@ -50,6 +52,8 @@ export interface SendOptions {
   readonly budget: RetryBudget;
   readonly retryDeadlineMs: number;
   readonly maxWaits: number;
+  /** Whether a slow read may be asked of a second agent. Not where requests to agents are few and counted (Workers). */
+  readonly hedges: boolean;
   readonly counters: Counters;
   readonly clock: Clock;
   readonly random: Random;
@@ -62,16 +66,34 @@ type Outcome =
 
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 500;
+/** Two agents are not asked within less: a timer is not more exact than that. */
+const MIN_HEDGE_MS = 5;
+/** A read that is given up never tells how slow its agent is: some are left to end. */
+const UNHEDGED_EVERY = 16;
 /** An attempt that was open this long was no part of a series of failures; the deadline starts anew. */
 const SETTLED_MS = 1000;
 
 export function createSend(options: SendOptions): Send {
   const { pool, poller, budget, clock, random, counters } = options;
 
+  const latencies = new RecentLatencies();
+  const slowAgents = new SlowAgents<PoolNode>();
+  let quickReads = 0;
+  const noteLatency = (node: PoolNode, tookMs: number) => {
+    latencies.note(tookMs);
+    const slow = slowAgents.note(node, tookMs);
+    if (slow !== undefined && pool.noteSlow(slow, clock.monotonicMs())) counters.ejections.add('slow');
+  };
+
   const attempt = async (node: PoolNode, request: PoolRequest): Promise<Outcome> => {
+    const startedMs = clock.monotonicMs();
+    // A wait says for minutes nothing about the agent: it is no trial.
+    if (!request.isWait) pool.noteSent(node, startedMs);
     try {
       const answer = await sendTo(node, request, options);
-      pool.noteSuccess(node, clock.monotonicMs());
+      const answeredMs = clock.monotonicMs();
+      pool.noteSuccess(node, answeredMs);
+      if (isQuickRead(request)) noteLatency(node, answeredMs - startedMs);
       if (answer.status !== 500 && answer.status !== 503) return { answer, failure: undefined };
       const text = await errorText(answer);
       if (tellsLeaderLost(text)) pool.noteLeaderLost(node);
@@ -79,10 +101,41 @@ export function createSend(options: SendOptions): Send {
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       counters.upstreamErrors.add(error.kind);
-      // A slow answer is no dead agent; the poll finds out whether it is.
-      if (error.kind === 'not-sent' || error.kind === 'broken') pool.noteFailure(node, clock.monotonicMs());
+      noteFailure(node, error.kind);
       return { error, failure: { kind: error.kind } };
     }
+  };
+
+  const noteFailure = (node: PoolNode, kind: UpstreamErrorKind) => {
+    const wasWell = node.circuit.state === 'closed';
+    if (kind === 'not-sent' || kind === 'broken') pool.noteFailure(node, clock.monotonicMs());
+    // One slow answer is no dead agent.
+    else if (kind === 'timeout') pool.noteSilence(node, clock.monotonicMs());
+    if (wasWell && node.circuit.state === 'open')
+      counters.ejections.add(kind === 'timeout' ? 'silent' : 'broken');
+  };
+
+  /** As `attempt`, but a read that takes unusually long is also asked of another agent, within the retry budget. */
+  const attemptHedged = (node: PoolNode, request: PoolRequest, tried: Set<PoolNode>): Promise<Outcome> => {
+    const delayMs = latencies.highMs;
+    if (!options.hedges || delayMs === undefined || !isQuickRead(request)) return attempt(node, request);
+    if (++quickReads % UNHEDGED_EVERY === 0) return attempt(node, request);
+    return hedged({
+      delayMs: Math.max(MIN_HEDGE_MS, delayMs),
+      clock,
+      outer: request.cancel,
+      first: (cancel) => attempt(node, { ...request, cancel }),
+      second: (cancel) => {
+        const nowMs = clock.monotonicMs();
+        tried.add(node);
+        const other = pool.pick(request.prefer, tried, nowMs, Number.POSITIVE_INFINITY);
+        if (other === undefined || !isUsable(other, nowMs) || !budget.spend(nowMs)) return undefined;
+        tried.add(other);
+        return attempt(other, { ...request, cancel });
+      },
+      isGood: ({ failure }) => failure === undefined,
+      onHedge: (event) => counters.hedges.add(event),
+    });
   };
 
   const pause = async (pauses: number, deadlineMs: number): Promise<void> => {
@@ -105,7 +158,7 @@ export function createSend(options: SendOptions): Send {
       const node = pool.pick(request.prefer, tried, startedMs, maxWaits);
       if (node !== undefined && (last === undefined || budget.spend(startedMs))) {
         if (last !== undefined) counters.retries.add(last.failure?.kind ?? 'none');
-        last = await attempt(node, request);
+        last = await attemptHedged(node, request, tried);
         tried.add(node);
         if (last.failure === undefined) return last.answer;
         isTainted ||= mayHaveApplied(last.failure);
@@ -118,7 +171,7 @@ export function createSend(options: SendOptions): Send {
         const isHopeful = verdict === 'elsewhere' && hasUntried(pool, tried, clock.monotonicMs());
         if (isHopeful && request.prefer.kind !== 'only' && clock.monotonicMs() <= deadlineMs) continue;
       } else if (node === undefined && tried.size === 0 && isOnlyFull(request, pool)) {
-        throw tooManyWaits();
+        throw request.isWait ? tooManyWaits() : tooManyRequests();
       }
       if (clock.monotonicMs() >= deadlineMs) return give();
       await pause(pauses++, deadlineMs);
@@ -126,6 +179,11 @@ export function createSend(options: SendOptions): Send {
       tried.clear();
     }
   };
+}
+
+/** A short read that any agent may answer. */
+function isQuickRead({ delivery, isWait, prefer, replay }: PoolRequest): boolean {
+  return prefer.kind === 'any' && replay === 'always' && !isWait && delivery === 'whole';
 }
 
 async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions): Promise<Answer> {
@@ -196,7 +254,7 @@ function hasUntried(pool: NodePool, tried: ReadonlySet<PoolNode>, nowMs: number)
 }
 
 function isOnlyFull(request: PoolRequest, pool: NodePool): boolean {
-  return request.isWait && request.prefer.kind !== 'only' && pool.nodes().length > 0;
+  return request.prefer.kind !== 'only' && pool.nodes().length > 0;
 }
 
 /**
@@ -248,6 +306,14 @@ function nobodyReachable(cause: UpstreamError | undefined): ConsulError {
     503,
     `No Consul agent could be reached through this gateway${reason}. Nothing was changed. Check that the agents run and that GATEWAY_NODES (-nodes) names at least one of them.`,
     { cause, applied: 'no' },
+  );
+}
+
+function tooManyRequests(): ConsulError {
+  return new ConsulError(
+    'rate-limited',
+    503,
+    'Every agent has too many requests of this gateway in progress. Try again, or add agents.',
   );
 }
 
