@@ -171,8 +171,11 @@ describe('blocking queries', () => {
     pool.cluster.put('k', 'old');
     const target = `/v1/kv/k?index=${pool.cluster.index}&wait=30s`;
     const waiting = Array.from({ length: 40 }, () => get(target));
+    for (let inFlight = 0; inFlight < 40; ) {
+      const metrics = await (await get('/metrics')).text();
+      inFlight = Number(/^proconsul_gateway_in_flight (\d+)$/m.exec(metrics)?.[1]);
+    }
     await eventually(() => pool.node('s1').requests.length > 0, 'the wait is upstream');
-    await sleep(clock, 100);
     pool.cluster.put('k', 'new');
     const answers = await Promise.all(waiting);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
 import type { Logger } from '../shared/log.ts';
 import { openAccessFile } from './access/access-file.ts';
+import { maskedPath } from './access/masked-target.ts';
 import { createGateway, FAILED, type Gateway } from './app.ts';
 import { createRedisLink } from './cache/redis-link.ts';
 import { createEmbeddedState, createRedisState } from './cache/redis-state.ts';
@@ -110,10 +111,11 @@ function openServer(
       gateway.serve(exchange).catch((error: unknown) => {
         logger.error('request failed', {
           error: String(error),
-          path: exchange.target.split('?', 1)[0] ?? '',
+          path: maskedPath(exchange.target.split('?', 1)[0] ?? ''),
         });
         return exchange.respond(textAnswer(500, FAILED));
       }),
+    requestTimeoutMs: settings.requestTimeoutMs,
     onRequest: (incoming, outgoing) => {
       shieldTarget(incoming);
       if (gateway.isDraining() && 'shouldKeepAlive' in outgoing) outgoing.shouldKeepAlive = false;

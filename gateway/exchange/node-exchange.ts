@@ -22,10 +22,13 @@ const rawTargets = new WeakMap<AnyRequest, string>();
 /** Characters that the framework would refuse or rewrite; an agent has its own answer to such paths. */
 const PLAIN_TARGET = /^\/[^\\]*$/;
 
+/** Dot segments in the path: the framework would resolve them, and find a page of the gateway's own behind them. */
+const DOT_SEGMENT = /^[^?]*\/(?:\.|%2e){1,2}(?:[/?]|$)/i;
+
 /** Hides a target that the framework can't parse. To be called before the request is handed to it. */
 export function shieldTarget(incoming: AnyRequest): void {
   const target = incoming.url ?? '/';
-  if (PLAIN_TARGET.test(target)) return;
+  if (PLAIN_TARGET.test(target) && !DOT_SEGMENT.test(target)) return;
   rawTargets.set(incoming, target.startsWith('/') ? target : originForm(target));
   incoming.url = '/v1/';
 }
@@ -70,6 +73,7 @@ function respond(outgoing: AnyResponse, answer: Answer): Response | Promise<Resp
       hasLength ? withLength(answer.headers, answer.body.length) : answer.headers,
     );
     outgoing.end(answer.body);
+    if (outgoing.writableLength > 0) guardAgainstStall(outgoing);
     return RESPONSE_ALREADY_SENT;
   }
   writeHead(outgoing, answer.status, answer.headers);
@@ -138,9 +142,20 @@ function write(outgoing: AnyResponse, chunk: Uint8Array): boolean {
   return isHttp2(outgoing) ? outgoing.write(chunk) : outgoing.write(chunk);
 }
 
+/** A client that takes nothing of its answer for so long is cut off: it holds memory and a connection. */
+const STALL_MS = 60_000;
+
+/** While something waits to be taken. Every byte that is taken starts the time anew. */
+function guardAgainstStall(outgoing: AnyResponse): void {
+  if (outgoing.listenerCount('timeout') === 0) outgoing.on('timeout', () => outgoing.destroy());
+  outgoing.setTimeout(STALL_MS);
+}
+
 function drained(outgoing: AnyResponse): Promise<void> {
+  guardAgainstStall(outgoing);
   return new Promise((resolve) => {
     const done = () => {
+      outgoing.setTimeout(0);
       outgoing.off('drain', done);
       outgoing.off('close', done);
       resolve();

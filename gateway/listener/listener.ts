@@ -11,6 +11,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../shared/env.ts';
 import type { PlainExchange } from '../exchange/plain-exchange.ts';
+import { inOrder } from './in-order.ts';
 import { createPlainLane } from './plain-connection.ts';
 import { protocolOf } from './preface.ts';
 import type { TlsIdentity } from './tls-identity.ts';
@@ -28,6 +29,8 @@ export interface ListenerOptions {
   readonly tls: TlsIdentity | undefined;
   /** Longest header block of a request, bytes. HTTP/1.1 gets 431 beyond it, an HTTP/2 stream ENHANCE_YOUR_CALM. */
   readonly maxHeaderBytes: number;
+  /** How long a request may take to arrive; its head at most a minute. HTTP/1.1 gets 408 beyond it. */
+  readonly requestTimeoutMs: number;
   readonly onRequest: OnRequest;
   /** Answers a plain request for an agent; everything else comes to `onRequest`. Never rejects. */
   readonly onExchange: (exchange: PlainExchange) => Promise<unknown>;
@@ -46,6 +49,8 @@ export interface Listener {
 /** Longer than clients keep connections (Go: 90 s), so that the gateway isn't the one to close under a request. */
 const KEEP_ALIVE_MS = 120_000;
 const HANDSHAKE_MS = 10_000;
+/** How long the head of a request may take to arrive. */
+const HEAD_MS = 60_000;
 /** As many as Go's server allows. Further requests wait at the client. */
 const MAX_STREAMS_PER_SESSION = 250;
 
@@ -93,11 +98,24 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 }
 
-function openHttp1Server({ tls, maxHeaderBytes, onRequest }: ListenerOptions): http.Server | https.Server {
-  const options = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true };
-  if (tls === undefined) return http.createServer(options, onRequest);
+function openHttp1Server({
+  tls,
+  maxHeaderBytes,
+  requestTimeoutMs,
+  onRequest,
+}: ListenerOptions): http.Server | https.Server {
+  const options = {
+    maxHeaderSize: maxHeaderBytes,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(HEAD_MS, requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(30_000, requestTimeoutMs),
+  };
+  const onOrdered = inOrder(onRequest);
+  if (tls === undefined) return http.createServer(options, onOrdered);
   const secure = { ...tls, ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: HANDSHAKE_MS };
-  return https.createServer({ ...options, ...secure }, onRequest);
+  return https.createServer({ ...options, ...secure }, onOrdered);
 }
 
 /** A server that never listens: it is given connections. */

@@ -15,6 +15,8 @@ let env: ReturnType<typeof simulatedEnv>;
 /** What the lane and node:http were asked, in order. */
 let plain: PlainExchange[];
 let odd: string[];
+/** The server's side of the last connection. */
+let accepted: Socket | undefined;
 let answer: (exchange: PlainExchange) => Promise<unknown>;
 const clients: Client[] = [];
 
@@ -58,6 +60,7 @@ beforeEach(async () => {
   const listeners = server.listeners('connection');
   server.removeAllListeners('connection');
   lane = createPlainLane({
+    requestTimeoutMs: 300_000,
     maxHeaderBytes: 1024 * 1024,
     clock: env.clock,
     onExchange: (exchange) => {
@@ -69,7 +72,10 @@ beforeEach(async () => {
       socket.resume();
     },
   });
-  server.on('connection', (socket: Socket) => lane.accept(socket));
+  server.on('connection', (socket: Socket) => {
+    accepted = socket;
+    lane.accept(socket);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
 });
@@ -279,6 +285,19 @@ describe('time', () => {
     env.clock.advance(600_000);
     await new Promise((resolve) => setImmediate(resolve));
     expect(client.isClosed).toBe(false);
+  });
+
+  test('a client that takes nothing of its answer for a minute is cut off', async () => {
+    const body = new Uint8Array(32 * 1024 * 1024);
+    answer = async (exchange) => exchange.respond({ status: 200, headers: [], body });
+    const client = new Client();
+    client.socket.pause();
+    client.say(get('/v1/a'));
+    await eventually(() => plain.length === 1, 'the request');
+    env.clock.advance(55_000);
+    expect(accepted?.destroyed).toBe(false);
+    env.clock.advance(15_000);
+    await eventually(() => accepted?.destroyed === true, 'the end of the connection');
   });
 });
 

@@ -10,6 +10,8 @@ import { type PlainRequest, PlainRequestReader } from './plain-request.ts';
 
 export interface PlainLaneOptions {
   readonly maxHeaderBytes: number;
+  /** How long a request may take to arrive, at most a minute; then 408. */
+  readonly requestTimeoutMs: number;
   readonly clock: Clock;
   /** Answers through the exchange; resolves when that is done. Never rejects. */
   readonly onExchange: (exchange: PlainExchange) => Promise<unknown>;
@@ -30,6 +32,8 @@ const IDLE_MS = 120_000;
 /** How long a request may take to arrive, and the first one to begin: as node:http allows for headers. */
 const ARRIVAL_MS = 60_000;
 const SWEEP_MS = 5000;
+/** A client that takes nothing of its answer for so long is cut off: it holds memory and a connection. */
+const STALL_MS = 60_000;
 /** Requests that a client sends ahead are kept up to this; beyond it the client has to wait. */
 const MAX_AHEAD_BYTES = 64 * 1024;
 
@@ -39,7 +43,9 @@ export function createPlainLane(options: PlainLaneOptions): PlainLane {
     reader: new PlainRequestReader(options.maxHeaderBytes),
     open: new Set(),
     isClosing: false,
+    arrivalMs: Math.min(ARRIVAL_MS, options.requestTimeoutMs),
   };
+  const sweepMs = Math.min(SWEEP_MS, shared.arrivalMs);
   let sweeping: Timer | undefined;
   const sweep = () => {
     sweeping = undefined;
@@ -48,7 +54,7 @@ export function createPlainLane(options: PlainLaneOptions): PlainLane {
     schedule();
   };
   const schedule = () => {
-    if (sweeping === undefined && shared.open.size > 0) sweeping = options.clock.setTimer(SWEEP_MS, sweep);
+    if (sweeping === undefined && shared.open.size > 0) sweeping = options.clock.setTimer(sweepMs, sweep);
   };
   return {
     accept: (socket) => {
@@ -70,6 +76,7 @@ interface Shared extends PlainLaneOptions {
   readonly reader: PlainRequestReader;
   readonly open: Set<PlainConnection>;
   isClosing: boolean;
+  readonly arrivalMs: number;
 }
 
 const CONNECTION = Symbol('plain connection');
@@ -88,6 +95,9 @@ class PlainConnection {
   #hasServed = false;
   /** Since when nothing is in progress, or the request in arrival has been arriving. */
   #sinceMs: number;
+  /** How much of its answers the client has taken, and since when no more. */
+  #takenBytes = 0;
+  #takenAtMs = 0;
 
   constructor(socket: PlainSocket, shared: Shared) {
     this.#socket = socket;
@@ -132,12 +142,27 @@ class PlainConnection {
   }
 
   sweep(nowMs: number): void {
+    if (this.#isStalled(nowMs)) {
+      this.#socket.destroy();
+      return;
+    }
     if (this.#exchange !== undefined) return;
-    const limitMs = this.#unread === undefined && this.#hasServed ? IDLE_MS : ARRIVAL_MS;
+    const limitMs = this.#unread === undefined && this.#hasServed ? IDLE_MS : this.#shared.arrivalMs;
     if (nowMs - this.#sinceMs < limitMs) return;
     if (this.#unread !== undefined)
       this.#socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     this.#socket.destroySoon();
+  }
+
+  #isStalled(nowMs: number): boolean {
+    const { bytesWritten, writableLength } = this.#socket;
+    const takenBytes = bytesWritten - writableLength;
+    if (writableLength === 0 || takenBytes !== this.#takenBytes) {
+      this.#takenBytes = takenBytes;
+      this.#takenAtMs = nowMs;
+      return false;
+    }
+    return nowMs - this.#takenAtMs >= STALL_MS;
   }
 
   #next(bytes: Buffer): void {

@@ -41,6 +41,8 @@ export interface GatewaySettings {
   readonly maxWaits: number;
   /** Whether agents that offer it are reached over one multiplexed connection instead. */
   readonly mux: boolean;
+  /** How long a request may take to arrive, body included. */
+  readonly requestTimeoutMs: number;
   /** Longest request header block accepted, bytes. */
   readonly maxHeaderBytes: number;
   /** One upstream request for identical concurrent reads. Off where requests can't share work. */
@@ -106,6 +108,12 @@ const SETTINGS: { readonly [K in keyof GatewaySettings]: Setting<GatewaySettings
   maxConnections: setting('GATEWAY_MAX_CONNECTIONS', 'max-connections', '64', integerBetween(1, 10_000)),
   maxWaits: setting('GATEWAY_MAX_WAITS', 'max-waits', '128', integerBetween(1, 100_000)),
   mux: setting('GATEWAY_MUX', 'mux', 'true', parseSwitch),
+  requestTimeoutMs: setting(
+    'GATEWAY_REQUEST_TIMEOUT',
+    'request-timeout',
+    '5m',
+    durationBetween(100, 86_400_000),
+  ),
   maxHeaderBytes: setting('GATEWAY_MAX_HEADER', 'max-header', '1048576', integerBetween(1024, 2 ** 24)),
   collapse: setting('GATEWAY_COLLAPSE', 'collapse', 'true', parseSwitch),
   maxViews: setting('GATEWAY_VIEWS', 'views', '4096', integerBetween(0, 1e6)),
@@ -165,6 +173,7 @@ export function parseSettings(variables: Variables, args: readonly string[] = []
     maxConnections: read(SETTINGS.maxConnections),
     maxWaits: read(SETTINGS.maxWaits),
     mux: read(SETTINGS.mux),
+    requestTimeoutMs: read(SETTINGS.requestTimeoutMs),
     maxHeaderBytes: read(SETTINGS.maxHeaderBytes),
     collapse: read(SETTINGS.collapse),
     maxViews: read(SETTINGS.maxViews),
