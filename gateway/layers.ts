@@ -93,11 +93,13 @@ const MAX_FOLLOWED_TOPICS = 10_000;
 /** Clients that lost their connection are back by then. */
 const CHANGES_LINGER_MS = 120_000;
 const MAX_REMEMBERED_OWNERS = 50_000;
+/** Workers may send 50 requests for one: each attempt may take a question about the pool with it. */
+const MAX_ATTEMPTS_COUNTED = 20;
 
 export function buildLayers(options: GatewayOptions): Layers {
   const counters = createCounters();
-  const { pool, poller, send } = buildUpstream(options, counters);
-  const forward = buildForward(options, send, counters);
+  const { pool, poller, send, ownSend } = buildUpstream(options, counters);
+  const forward = buildForward(options, send, ownSend, counters);
   const sendTo = createSendToAgent({ send, settings: options.settings, clock: options.env.clock });
   const views = buildViews(options, pool, forward, counters);
   const read = createViewedForward(forward, views);
@@ -192,25 +194,30 @@ function buildUpstream(options: GatewayOptions, counters: Counters) {
     logger: poolLogger,
   });
   const budget = createRetryBudget();
-  const send = createSend({
+  const sending = {
     pool,
     poller,
-    // Polls are nobody's request: only what clients asked for is traced.
-    transport: settings.telemetryEndpoint === '' ? transport : tracedTransport(transport),
+    transport,
     budget,
     retryDeadlineMs,
     maxWaits,
     hedges: sharesWork,
+    maxAttempts: sharesWork ? Number.POSITIVE_INFINITY : MAX_ATTEMPTS_COUNTED,
     counters,
     clock,
     random,
-  });
-  return { pool, poller, send };
+  };
+  // Polls and write sessions are nobody's request: only what clients asked for is traced.
+  const ownSend = createSend(sending);
+  const isTraced = settings.telemetryEndpoint !== '';
+  const send = isTraced ? createSend({ ...sending, transport: tracedTransport(transport) }) : ownSend;
+  return { pool, poller, send, ownSend };
 }
 
 function buildForward(
   { settings, sharedState, sharesWork, env }: GatewayOptions,
   send: Send,
+  ownSend: Send,
   counters: Counters,
 ): Forward {
   const { clock } = env;
@@ -219,7 +226,7 @@ function buildForward(
   const collapse = createCollapse({ maxCallers, onShared: () => counters.collapsed.add('read') });
   const watches = createWatchFanOut({ maxCallers, clock, onShared: () => counters.collapsed.add('watch') });
   const lastKnownGood = createLastKnownGood({ state: sharedState, keepMs: settings.staleKeepMs, clock });
-  const sessions = createWriteSessions({ open: openThrough(send), sharesWork, clock });
+  const sessions = createWriteSessions({ open: openThrough(ownSend), sharesWork, clock });
   const sendOnce = createWriteOnce(send, sessions);
   return createForward({ settings, send, sendOnce, collapse, watches, lastKnownGood, counters, clock });
 }

@@ -27,6 +27,7 @@ let counters: Counters;
 let leader: string | undefined;
 let script: Script;
 let asked: string[];
+let maxAttempts: number;
 
 /** Polls are answered from `leader`; everything else by the script. */
 const transport: Transport = {
@@ -74,6 +75,7 @@ async function setUp(): Promise<Send> {
     budget,
     retryDeadlineMs: 10_000,
     maxWaits: 2,
+    maxAttempts,
     hedges: true,
     counters,
     clock,
@@ -101,6 +103,7 @@ beforeEach(() => {
   leader = 'http://s1';
   script = () => reply(200, 'true');
   asked = [];
+  maxAttempts = Number.POSITIVE_INFINITY;
 });
 
 /** Runs simulated time until the promise is settled. */
@@ -233,6 +236,14 @@ describe('a read', () => {
     await expect(inTime(send(read()))).rejects.toMatchObject({ status: 503, applied: 'no' });
     expect(asked.length).toBeGreaterThan(3);
     expect(asked.length).toBeLessThan(200);
+  });
+
+  test('has a number of attempts where the platform counts them', async () => {
+    maxAttempts = 5;
+    const send = await setUp();
+    script = () => 'not-sent';
+    await expect(inTime(send(read()))).rejects.toMatchObject({ status: 503 });
+    expect(asked).toHaveLength(5);
   });
 
   test('to one agent only is tried once', async () => {

@@ -51,6 +51,8 @@ export interface SendOptions {
   readonly transport: Transport;
   readonly budget: RetryBudget;
   readonly retryDeadlineMs: number;
+  /** Attempts of one request, > 0; for platforms that count them. */
+  readonly maxAttempts: number;
   readonly maxWaits: number;
   /** Whether a slow read may be asked of a second agent. Not where requests to agents are few and counted (Workers). */
   readonly hedges: boolean;
@@ -152,6 +154,7 @@ export function createSend(options: SendOptions): Send {
     let deadlineMs = clock.monotonicMs() + patienceMs;
     let last: Outcome | undefined;
     let isTainted = false;
+    let attempts = 0;
     const give = () => conclude(request, last, tried, isTainted);
     for (let pauses = 0; ; ) {
       const startedMs = clock.monotonicMs();
@@ -160,11 +163,12 @@ export function createSend(options: SendOptions): Send {
         if (last !== undefined) counters.retries.add(last.failure?.kind ?? 'none');
         last = await attemptHedged(node, request, tried);
         tried.add(node);
+        attempts++;
         if (last.failure === undefined) return last.answer;
         isTainted ||= mayHaveApplied(last.failure);
         if (request.cancel?.isCancelled) return give();
         const verdict = verdictOf(last.failure, request.replay);
-        if (verdict === 'answer') return give();
+        if (verdict === 'answer' || attempts >= options.maxAttempts) return give();
         poller.nudge();
         if (clock.monotonicMs() - startedMs >= SETTLED_MS && request.isWait)
           deadlineMs = clock.monotonicMs() + patienceMs;

@@ -70,7 +70,7 @@ export class WritePath {
     const { env, metrics } = this.#o;
     metrics?.raftApply.add();
     const startMs = env.clock.monotonicMs();
-    const applied = await traced('raft.propose', 'internal', attributes, () => this.#o.raft.propose(data));
+    const applied = await traced('raft.commit', 'internal', attributes, () => this.#o.raft.propose(data));
     metrics?.commitTime.add(env.clock.monotonicMs() - startMs);
     return applied.result;
   }

@@ -44,7 +44,7 @@ describe('with a collector', () => {
       'proconsul-gateway: PUT /v1/kv/traced',
       'proconsul-gateway: upstream PUT /v1/kv/traced',
       'proconsul: PUT /v1/kv/',
-      'proconsul: raft.propose',
+      'proconsul: raft.commit',
     ]);
   });
 
@@ -75,7 +75,7 @@ describe('with a collector', () => {
         'proconsul: PUT /v1/session/create',
         'proconsul: rpc.client',
         'proconsul: rpc.server',
-        'proconsul: raft.propose',
+        'proconsul: raft.commit',
       ]);
     } finally {
       await pool.stop();
