@@ -1,13 +1,14 @@
 /** The gateway as a Hono app: its own pages, DNS over HTTPS, everything else to the agents. Web APIs only: it runs on Node and on Workers. */
 
 import { type Context, Hono } from 'hono';
+import type { MetricFamily } from '../shared/otlp-metrics.ts';
 import { createAccessLog } from './access/access-log.ts';
 import { maskedPath } from './access/masked-target.ts';
 import { type Answer, type Exchange, isWhole, textAnswer } from './exchange/exchange.ts';
 import { buildLayers, type GatewayOptions, type Layers } from './layers.ts';
 import { addressOf } from './limits/caller.ts';
 import { createRateLimits } from './limits/limits.ts';
-import { type Gauge, renderMetrics } from './operations/counters.ts';
+import { type Gauge, metricFamilies, renderMetrics } from './operations/counters.ts';
 import { openApiText } from './operations/openapi.ts';
 import { answerHeaders } from './proxy/headers.ts';
 import { serveUi } from './ui-pages.ts';
@@ -27,6 +28,8 @@ export interface Gateway {
   stop(): Promise<void>;
   /** Requests in progress. */
   inFlight(): number;
+  /** What `/metrics` tells, as data. */
+  metrics(): readonly MetricFamily[];
 }
 
 const OVERLOADED =
@@ -104,6 +107,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   };
 
+  const metrics = () => {
+    const known = gauges(layers, env.clock.monotonicMs());
+    if (options.redis !== undefined) known.push(redisGauge(options.redis));
+    return metricFamilies(counters, known);
+  };
+
   const app = new Hono();
   app.get('/health', (c) => c.text('ok\n'));
   app.get('/ready', async (c) => {
@@ -112,9 +121,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   app.get('/metrics', (c) => {
     const headers = { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' };
-    const known = gauges(layers, env.clock.monotonicMs());
-    if (options.redis !== undefined) known.push(redisGauge(options.redis));
-    return c.body(renderMetrics(counters, known), 200, headers);
+    return c.body(renderMetrics(metrics()), 200, headers);
   });
   app.get('/openapi.json', (c) => c.body(openApiText(), 200, { 'Content-Type': 'application/json' }));
   for (const path of own.keys()) app.all(path, proxy);
@@ -143,6 +150,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       await Promise.all([options.transport.close(), options.sharedState.close()]);
     },
     inFlight: () => counters.inFlight,
+    metrics,
   };
 }
 

@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import { Redis } from 'ioredis';
 import { type Env, realEnv, sleep } from '../shared/env.ts';
 import type { Logger } from '../shared/log.ts';
+import { DEFAULT_METRIC_INTERVAL_MS, startMetricsExport } from '../shared/otlp-metrics.ts';
 import { openAccessFile } from './access/access-file.ts';
 import { maskedPath } from './access/masked-target.ts';
 import { createGateway, FAILED, type Gateway } from './app.ts';
@@ -42,6 +43,7 @@ const CONNECT_TIMEOUT_MS = 2000;
 const MEMORY_STATE_BYTES = 64 * 1024 * 1024;
 const REDIS_TIMEOUT_MS = 500;
 const DRAIN_CHECK_MS = 20;
+const MIN_METRIC_INTERVAL_MS = 100;
 /** How long a stopping gateway still accepts: balancers that ask once a second have heard by then. */
 const MAX_LINGER_MS = 1000;
 
@@ -73,16 +75,35 @@ export async function startGateway({
     throw error;
   }
   gateway.start();
+  const metricsExport = exportMetrics(gateway, settings, env, logger);
   const { url } = listener;
   logger.info('gateway is listening', { url, nodes: settings.nodes.join(',') });
   let stopping: Promise<void> | undefined;
   return {
     url,
     stop: () => {
-      stopping ??= stopGracefully(gateway, listener, settings.drainMs, env, logger).then(accessFile?.close);
+      stopping ??= stopGracefully(gateway, listener, settings.drainMs, env, logger).then(async () => {
+        await Promise.all([accessFile?.close(), metricsExport?.stop()]);
+      });
       return stopping;
     },
   };
+}
+
+/** Off unless a collector is configured. */
+function exportMetrics(gateway: Gateway, settings: GatewaySettings, env: Env, logger: Logger) {
+  if (settings.telemetryEndpoint === '') return undefined;
+  const interval = Number(process.env.OTEL_METRIC_EXPORT_INTERVAL);
+  return startMetricsExport({
+    endpoint: settings.telemetryEndpoint,
+    headers: process.env.OTEL_EXPORTER_OTLP_HEADERS ?? '',
+    serviceName: 'proconsul-gateway',
+    instance: `${settings.listen.host}:${settings.listen.port}`,
+    intervalMs: interval >= MIN_METRIC_INTERVAL_MS ? interval : DEFAULT_METRIC_INTERVAL_MS,
+    collect: () => gateway.metrics(),
+    clock: env.clock,
+    onError: (reason) => logger.warn('metrics could not be sent to the collector', { reason }),
+  });
 }
 
 function openTransport(settings: GatewaySettings, env: Env): Transport {

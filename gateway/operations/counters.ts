@@ -1,5 +1,7 @@
 /** The gateway's own counters, printed in Prometheus' text format. */
 
+import type { MetricFamily } from '../../shared/otlp-metrics.ts';
+
 /** A family of counters with one label. Labels come from fixed sets, so that a family can't grow without bound. */
 export interface Counter {
   add(label: string, by?: number): void;
@@ -65,22 +67,29 @@ export function createCounters(): Counters {
   };
 }
 
-export function renderMetrics(counters: Counters, gauges: readonly Gauge[]): string {
+/** Everything that is counted, as data. */
+export function metricFamilies(counters: Counters, gauges: readonly Gauge[]): MetricFamily[] {
+  const counted = FAMILIES.map(([key, name, label, help]): MetricFamily => {
+    return { name, help, kind: 'sum', label, values: [...(values.get(counters[key]) ?? [])] };
+  });
+  const inFlight: MetricFamily = {
+    name: 'proconsul_gateway_in_flight',
+    help: 'Requests in progress.',
+    kind: 'gauge',
+    label: '',
+    values: [['', counters.inFlight]],
+  };
+  const looked = gauges.map((gauge): MetricFamily => ({ ...gauge, kind: 'gauge', label: 'state' }));
+  return [...counted, inFlight, ...looked];
+}
+
+/** Prometheus' text format. */
+export function renderMetrics(families: readonly MetricFamily[]): string {
   const lines: string[] = [];
-  for (const [key, name, label, help] of FAMILIES) {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
-    for (const [text, value] of values.get(counters[key]) ?? [])
-      lines.push(`${name}{${label}="${text}"} ${value}`);
-  }
-  const inFlight = 'proconsul_gateway_in_flight';
-  lines.push(
-    `# HELP ${inFlight} Requests in progress.`,
-    `# TYPE ${inFlight} gauge`,
-    `${inFlight} ${counters.inFlight}`,
-  );
-  for (const gauge of gauges) {
-    lines.push(`# HELP ${gauge.name} ${gauge.help}`, `# TYPE ${gauge.name} gauge`);
-    for (const [label, value] of gauge.values) lines.push(`${gauge.name}{state="${label}"} ${value}`);
+  for (const { help, kind, label, name, values: points } of families) {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind === 'sum' ? 'counter' : 'gauge'}`);
+    for (const [text, value] of points)
+      lines.push(label === '' ? `${name} ${value}` : `${name}{${label}="${text}"} ${value}`);
   }
   return `${lines.join('\n')}\n`;
 }

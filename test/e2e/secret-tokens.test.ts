@@ -105,7 +105,10 @@ test('a token is nowhere to be found', async () => {
   await gateway.process.stop('SIGTERM', 10_000);
   const spans = await eventually('spans', async () => {
     const text = collector.bodies.join('\n');
-    return text.includes('proconsul-gateway') && text.includes('"/v1/acl/info/<hidden>"') ? text : undefined;
+    const isWhole = ['"/v1/acl/info/<hidden>"', '"name":"proconsul_gateway_requests_total"'].every((part) =>
+      text.includes(part),
+    );
+    return isWhole ? text : undefined;
   });
   const output = gateway.process.output();
   expect(output).toContain('"target":"/v1/kv/a?raw&token=<hidden>"');

@@ -38,13 +38,17 @@ export async function startTraceCollector(): Promise<TraceCollector> {
   const server = http.createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    if (request.url !== '/v1/traces' || request.headers['content-type'] !== 'application/json') {
+    const isMetrics = request.url === '/v1/metrics';
+    if (
+      (request.url !== '/v1/traces' && !isMetrics) ||
+      request.headers['content-type'] !== 'application/json'
+    ) {
       response.writeHead(400).end();
       return;
     }
     const body = Buffer.concat(chunks).toString();
     bodies.push(body);
-    spans.push(...spansOf(JSON.parse(body) as Export));
+    if (!isMetrics) spans.push(...spansOf(JSON.parse(body) as Export));
     response.writeHead(200, { 'Content-Type': 'application/json' }).end('{}');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
