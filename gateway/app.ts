@@ -182,6 +182,7 @@ function gauges({ pool, views, changes }: Layers, nowMs: number): Gauge[] {
       values: [
         ['usable', usable],
         ['unusable', nodes.length - usable],
+        ['dead', pool.dead().length],
         ['leader', pool.leader(nowMs) === undefined ? 0 : 1],
       ] as const,
     },
