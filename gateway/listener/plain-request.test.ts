@@ -64,6 +64,7 @@ describe('odd, and so left to node:http', () => {
     ['a method in lower case', `get /v1/kv/a HTTP/1.1\r\n${HOST}\r\n`],
     ['an empty line before', `\r\n${GET}${HOST}\r\n`],
     ['bare line feeds', `GET /v1/kv/a HTTP/1.1\n${HOST}\r\n\r\n`],
+    ['bare line feeds only', 'GET /v1/kv/a HTTP/1.1\nHost: x\n\n'],
     ['a bare carriage return in a value', `${GET}${HOST}A: b\rc\r\n\r\n`],
     ['a bare line feed in a value', `${GET}${HOST}A: b\nContent-Length: 5\r\n\r\n`],
     ['a null byte', `${GET}${HOST}A: b\0\r\n\r\n`],

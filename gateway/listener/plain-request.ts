@@ -26,6 +26,8 @@ const MAX_HEAD_BYTES = 16 * 1024;
 /** Bodies up to this are read here; longer ones want back-pressure. */
 const MAX_BODY_BYTES = 64 * 1024;
 
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 
 /** Only what is an agent's, and only characters that no reader of URLs rewrites or refuses. */
@@ -70,7 +72,8 @@ export class PlainRequestReader {
   /** Looks for one request at the beginning of the bytes. */
   read(bytes: Buffer): ReadOutcome {
     const headEnd = bytes.indexOf(HEAD_END);
-    if (headEnd === -1) return bytes.length > this.#maxHeadBytes ? 'odd' : 'incomplete';
+    if (headEnd === -1)
+      return bytes.length > this.#maxHeadBytes || hasBareLineFeed(bytes) ? 'odd' : 'incomplete';
     if (headEnd > this.#maxHeadBytes) return 'odd';
     const head = bytes.toString('latin1', 0, headEnd);
     const lineEnd = head.indexOf('\r\n');
@@ -98,6 +101,14 @@ export class PlainRequestReader {
     this.#young.set(text, block);
     return block;
   }
+}
+
+/** What uses it as the end of a line would be waited for in vain. */
+function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LINE_FEED); at !== -1; at = bytes.indexOf(LINE_FEED, at + 1)) {
+    if (at === 0 || bytes[at - 1] !== CARRIAGE_RETURN) return true;
+  }
+  return false;
 }
 
 /** @param text the lines between the request line and the empty one, without the last line's end */
