@@ -38,7 +38,7 @@ class RemoteBackend implements ClientBackend {
 
   constructor(options: ClientBackendOptions) {
     this.#o = options;
-    this.#pool = new ConnectionPool(options.env);
+    this.#pool = new ConnectionPool(options.env, options.network);
     this.#servers = new ServerRotation(options.env);
     this.#holdMs = options.rpcHoldTimeoutMs ?? DEFAULT_HOLD_MS;
     const metrics = options.metrics ?? new Metrics();

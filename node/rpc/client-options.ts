@@ -4,6 +4,7 @@ import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Backend } from './backend.ts';
+import type { RpcNetwork } from './network.ts';
 import type { MemberView } from './server-members.ts';
 
 export interface ClientBackendOptions {
@@ -17,6 +18,8 @@ export interface ClientBackendOptions {
   readonly metrics?: Metrics;
   /** How long a request waits for a server or a leader; default 7000. */
   readonly rpcHoldTimeoutMs?: number;
+  /** TCP unless given. */
+  readonly network?: RpcNetwork | undefined;
 }
 
 export interface ClientBackend extends Backend {

@@ -5,6 +5,7 @@ import type { ConsulError } from '../../shared/errors.ts';
 import { ClientConnection } from './client-connection.ts';
 import { dial } from './dial.ts';
 import type { RpcReply, RpcRequest } from './messages.ts';
+import { type RpcNetwork, tcpNetwork } from './network.ts';
 import { unreachable } from './rpc-errors.ts';
 
 const BACKOFF_BASE_MS = 50;
@@ -27,12 +28,14 @@ interface Peer {
 /** Invariant: a peer has a connection or a dial under way, never both. */
 export class ConnectionPool {
   readonly #env: Env;
+  readonly #network: RpcNetwork;
   readonly #peers = new Map<string, Peer>();
   #isClosed = false;
   #sweepTimer: Timer | undefined;
 
-  constructor(env: Env) {
+  constructor(env: Env, network: RpcNetwork = tcpNetwork) {
     this.#env = env;
+    this.#network = network;
   }
 
   /**
@@ -71,7 +74,7 @@ export class ConnectionPool {
 
   async #dial(peer: Peer): Promise<ClientConnection> {
     try {
-      const socket = await dial(peer.address, 'rpc', this.#env);
+      const socket = await dial(peer.address, 'rpc', this.#env, this.#network);
       const connection = new ClientConnection(socket, this.#env, () => {
         if (peer.connection === connection) peer.connection = undefined;
       });

@@ -1,8 +1,9 @@
 /** Opens connections to the RPC port of other servers. */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Env } from '../../shared/env.ts';
 import { PREFACE, STREAM_KIND, type StreamKind } from './frame.ts';
+import { type RpcNetwork, tcpNetwork } from './network.ts';
 import { splitHostPort } from './server-members.ts';
 
 const DIAL_TIMEOUT_MS = 3000;
@@ -13,11 +14,16 @@ const DIAL_TIMEOUT_MS = 3000;
  * @param address `host:port`
  * @throws Error in Go's words, such as `dial tcp 127.0.0.1:1: connect: connection refused`
  */
-export function dial(address: string, kind: StreamKind, env: Env): Promise<Socket> {
+export function dial(
+  address: string,
+  kind: StreamKind,
+  env: Env,
+  network: RpcNetwork = tcpNetwork,
+): Promise<Socket> {
   const target = splitHostPort(address);
   if (target === undefined) return Promise.reject(new Error(`dial tcp: address ${address}: missing port`));
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: target.host, port: target.port, noDelay: true });
+    const socket = network.connect(target.host, target.port);
     const timer = env.clock.setTimer(DIAL_TIMEOUT_MS, () => fail(`dial tcp ${address}: i/o timeout`));
     const fail = (text: string, cause?: unknown) => {
       timer.cancel();

@@ -1,9 +1,10 @@
 /** The one TCP listener of a server: reads who is calling (RPC or Raft) and hands the connection on. */
 
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import { PREFACE, STREAM_KIND } from './frame.ts';
+import { type BoundPort, type RpcNetwork, tcpNetwork } from './network.ts';
 import { type RpcService, ServerConnection } from './server-connection.ts';
 
 export interface RpcListenerOptions {
@@ -24,6 +25,8 @@ export interface RpcListenerOptions {
   readonly maxConnectionsPerClient?: number;
   /** Default 5000 (limits.rpc_handshake_timeout). */
   readonly handshakeTimeoutMs?: number;
+  /** TCP unless given. */
+  readonly network?: RpcNetwork | undefined;
 }
 
 export interface RpcListener {
@@ -35,7 +38,6 @@ export interface RpcListener {
   port(): number;
 }
 
-const MAX_CONNECTIONS = 8192;
 const PREFACE_BYTES = PREFACE.length + 1;
 
 export function createRpcListener(options: RpcListenerOptions): RpcListener {
@@ -43,9 +45,7 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
   const handshakeTimeoutMs = options.handshakeTimeoutMs ?? 5000;
   const connections = new ConnectionLimit(options.maxConnectionsPerClient ?? 100);
   const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true, pauseOnConnect: false });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on('connection', accept);
+  let bound: BoundPort | undefined;
 
   function accept(socket: Socket): void {
     const source = socket.remoteAddress ?? '';
@@ -109,12 +109,15 @@ export function createRpcListener(options: RpcListenerOptions): RpcListener {
   }
 
   return {
-    start: () => listen(server, options.bindAddress, options.port),
-    stop: () => close(server, sockets),
-    port: () => {
-      const address = server.address();
-      return typeof address === 'object' && address !== null ? address.port : options.port;
+    async start() {
+      bound = await (options.network ?? tcpNetwork).listen(options.bindAddress, options.port, accept);
     },
+    async stop() {
+      const closed = bound?.close();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+    port: () => bound?.port ?? options.port,
   };
 }
 
@@ -139,23 +142,4 @@ class ConnectionLimit {
     if (count > 1) this.#open.set(source, count - 1);
     else this.#open.delete(source);
   }
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      // Accept errors (such as too many open files) must not end the process; the next accept may succeed.
-      server.on('error', () => {});
-      resolve();
-    });
-  });
-}
-
-function close(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    for (const socket of sockets) socket.destroy();
-  });
 }

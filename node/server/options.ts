@@ -5,9 +5,10 @@ import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { AutopilotSettings } from '../../shared/types/autopilot.ts';
 import type { GossipPool } from '../gossip/types.ts';
-import { raftTiming } from '../raft/raft-node.ts';
+import { type RaftNodeOptions, raftTiming } from '../raft/raft-node.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { Backend } from '../rpc/backend.ts';
+import type { RpcNetwork } from '../rpc/network.ts';
 import type { SnapshotAccess } from '../rpc/snapshots.ts';
 import type { ServerPool } from './operator-operations.ts';
 
@@ -27,6 +28,12 @@ const DEFAULT_RAFT_MULTIPLIER = 5;
 /** What Raft's timings amount to, milliseconds. */
 export function raftTimingOf({ raft }: Pick<ServerOptions, 'raft'>): NonNullable<RaftSettings['timing']> {
   return raft?.timing ?? raftTiming(raft?.multiplier ?? DEFAULT_RAFT_MULTIPLIER);
+}
+
+/** What stands between a server and the machine. A simulator puts its own network and disk there. */
+export interface ServerPlatform {
+  readonly network: RpcNetwork;
+  readonly createRaft: (options: RaftNodeOptions) => RaftNode;
 }
 
 export interface ServerOptions {
@@ -71,6 +78,8 @@ export interface ServerOptions {
   readonly leaveDrainMs?: number;
   /** Called once when Raft's storage or an invariant failed; the process must stop. */
   readonly onFatal?: (error: Error) => void;
+  /** TCP and the real disk unless given. */
+  readonly platform?: ServerPlatform;
 }
 
 /** One section of `info`: keys in Consul's spelling. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Env } from '../../shared/env.ts';
 import type { PeerNetwork, PeerStream, RaftPeer } from '../raft/types.ts';
 import { dial } from '../rpc/dial.ts';
+import type { RpcNetwork } from '../rpc/network.ts';
 
 export interface RaftNetwork extends PeerNetwork {
   /** Takes over a connection that another server opened for Raft. */
@@ -13,17 +14,22 @@ export interface RaftNetwork extends PeerNetwork {
 /**
  * @param addressOf where gossip shows the server with this id alive, `host:port`. It goes before the address that the
  *                  log gives: after a restart of all servers at new addresses, nothing else tells where they are
+ * @param network   TCP unless given
  */
-export function createRaftNetwork(env: Env, addressOf: (id: string) => string | undefined): RaftNetwork {
+export function createRaftNetwork(
+  env: Env,
+  addressOf: (id: string) => string | undefined,
+  network?: RpcNetwork,
+): RaftNetwork {
   let acceptStream: ((stream: PeerStream) => void) | undefined;
   const connect = async (peer: RaftPeer) => {
     const live = addressOf(peer.id);
-    if (live === undefined || live === peer.address) return dial(peer.address, 'raft', env);
+    if (live === undefined || live === peer.address) return dial(peer.address, 'raft', env, network);
     try {
-      return await dial(live, 'raft', env);
+      return await dial(live, 'raft', env, network);
     } catch {
       // Gossip may be behind; the error of the address that the caller knows is the one to tell.
-      return dial(peer.address, 'raft', env);
+      return dial(peer.address, 'raft', env, network);
     }
   };
   return {

@@ -57,7 +57,7 @@ class RunningServer implements Server {
 
   constructor(options: ServerOptions) {
     this.#o = options;
-    this.#pool = new ConnectionPool(options.env);
+    this.#pool = new ConnectionPool(options.env, options.platform?.network);
     this.#metrics = options.metrics ?? new Metrics();
   }
 
@@ -66,14 +66,15 @@ class RunningServer implements Server {
   }
 
   async start(): Promise<void> {
-    const { advertiseAddress, bindAddress, env, lan, log, rpcPort } = this.#o;
-    const network = createRaftNetwork(env, (id) => liveAddress(lan, id));
+    const { advertiseAddress, bindAddress, env, lan, log, platform, rpcPort } = this.#o;
+    const network = createRaftNetwork(env, (id) => liveAddress(lan, id), platform?.network);
     // The port comes first: Raft must know its own address, and the system may choose the port.
     const listener = createRpcListener({
       bindAddress,
       port: rpcPort,
       env,
       log,
+      network: platform?.network,
       service: { answer: async (request, signal) => this.#runningNow().service.answer(request, signal) },
       onRaftStream: (socket) => network.accept(socket),
       onSnapshotStream: (socket) => {
@@ -211,8 +212,9 @@ class RunningServer implements Server {
   }
 
   #createRaft(stateMachine: StateMachine, network: RaftNetwork, address: string): RaftNode {
-    const { dataDir, env, log, nodeId, raft } = this.#o;
-    return createRaftNode({
+    const { dataDir, env, log, nodeId, platform, raft } = this.#o;
+    const create = platform?.createRaft ?? createRaftNode;
+    return create({
       id: nodeId as NodeId,
       address,
       directory: dataDir === undefined ? undefined : join(dataDir, 'raft'),
