@@ -3,12 +3,21 @@
 import type { RaftCore } from '../../node/raft/core/core.ts';
 import type { LogEntry } from '../../node/raft/core/entry.ts';
 import { coreOf } from '../../node/raft/raft-node.ts';
-import type { Server } from '../../node/raft/testing/cluster.ts';
 import type { Applied } from '../../node/raft/testing/recorder.ts';
+import type { RaftNode } from '../../node/raft/types.ts';
 
 /** A property does not hold; `message` says which and where. */
 export class Violation extends Error {
   override readonly name = 'Violation';
+}
+
+/** One server over all its lives. */
+export interface ObservedServer {
+  readonly peer: { readonly id: string };
+  /** Differs from life to life. */
+  readonly life: number;
+  /** Undefined while it is down. */
+  readonly node: RaftNode | undefined;
 }
 
 interface Seen {
@@ -30,7 +39,7 @@ export class Invariants {
   readonly #committed = new Map<number, { readonly term: number; readonly content: string }>();
   readonly #applied = new Map<number, string>();
   readonly #acknowledged = new Map<number, string>();
-  readonly #seen = new Map<Server, Seen>();
+  readonly #seen = new Map<ObservedServer, Seen>();
   #highestCommitted = 0;
   #highestAcknowledged = 0;
 
@@ -58,22 +67,23 @@ export class Invariants {
       );
   }
 
-  /** State-machine safety: no two servers apply different commands at one index. */
-  applied(server: Server, { index, command }: Applied): void {
+  /**
+   * State-machine safety: no two servers apply different commands at one index.
+   *
+   * @param previous the index that this state machine stood at before
+   */
+  applied(server: ObservedServer, { index, command }: Applied, previous: number): void {
     const before = this.#applied.get(index);
     if (before !== undefined && before !== command)
       throw new Violation(
         `state-machine safety: ${server.peer.id} applied "${command}" at ${index}, not "${before}"`,
       );
     this.#applied.set(index, command);
-    const journal = server.recorder.journal;
-    const previous = journal[journal.length - 2];
-    if (previous !== undefined && previous.index >= index)
-      throw new Violation(`${server.peer.id} applied ${index} after ${previous.index}`);
+    if (previous >= index) throw new Violation(`${server.peer.id} applied ${index} after ${previous}`);
   }
 
   /** A confirmed read must see all that was acknowledged before it was asked. */
-  readConfirmed(server: Server, index: number, acknowledgedBefore: number): void {
+  readConfirmed(server: ObservedServer, index: number, acknowledgedBefore: number): void {
     if (index < acknowledgedBefore)
       throw new Violation(
         `linearizable read: ${server.peer.id} answered at ${index}, although ${acknowledgedBefore} was acknowledged before`,
@@ -81,7 +91,7 @@ export class Invariants {
   }
 
   /** Looks at every server that changed since the last call. */
-  check(servers: readonly Server[]): void {
+  check(servers: readonly ObservedServer[]): void {
     let holders = 0;
     for (const server of servers) {
       const core = server.node === undefined ? undefined : coreOf(server.node);
@@ -99,16 +109,14 @@ export class Invariants {
   }
 
   /** Durability: what was acknowledged is in the state machine of a server that is up to date. */
-  checkDurability(server: Server): void {
-    const journal = new Map(
-      server.recorder.journal.map((applied) => [applied.index as number, applied.command]),
-    );
+  checkDurability(server: ObservedServer, applied: readonly Applied[]): void {
+    const journal = new Map(applied.map(({ index, command }) => [index as number, command]));
     for (const [index, command] of this.#acknowledged)
       if (journal.get(index) !== command)
         throw new Violation(`durability: ${server.peer.id} has lost "${command}", acknowledged at ${index}`);
   }
 
-  #checkServer(server: Server, core: RaftCore): void {
+  #checkServer(server: ObservedServer, core: RaftCore): void {
     const { log, commitIndex, role, term } = core.state;
     const before = this.#seen.get(server);
     const isLeader = role === 'leader';
@@ -139,7 +147,7 @@ export class Invariants {
   }
 
   /** Log matching. Walks back from the end until an entry that was looked at before. */
-  #checkEntries(server: Server, core: RaftCore): void {
+  #checkEntries(server: ObservedServer, core: RaftCore): void {
     const { log } = core.state;
     for (let index: number = log.lastIndex; index > log.baseIndex; index--) {
       const entry = log.entryAt(index);
@@ -159,7 +167,7 @@ export class Invariants {
     }
   }
 
-  #checkCommits(server: Server, core: RaftCore, from: number): void {
+  #checkCommits(server: ObservedServer, core: RaftCore, from: number): void {
     const { log, commitIndex } = core.state;
     for (let index = Math.max(from, log.baseIndex) + 1; index <= commitIndex; index++) {
       const entry = log.entryAt(index);
@@ -178,7 +186,7 @@ export class Invariants {
   }
 
   /** Election safety and leader completeness. */
-  #checkLeader(server: Server, core: RaftCore): void {
+  #checkLeader(server: ObservedServer, core: RaftCore): void {
     const { term, log } = core.state;
     const known = this.#leaders.get(term);
     if (known !== undefined && known !== server.peer.id)

@@ -85,7 +85,10 @@ class World {
       size: this.#initialSize,
       maxDiskDelayMs: this.#isHuntingLeaders ? 0.5 : this.#pick([0.5, 2, 8, 25]),
       clockError: CLOCK_ERROR,
-      onApply: (server, applied) => this.#guard(() => this.#invariants.applied(server, applied)),
+      onApply: (server, applied) =>
+        this.#guard(() =>
+          this.#invariants.applied(server, applied, server.recorder.journal.at(-2)?.index ?? 0),
+        ),
       onLog: (server, record) =>
         this.#trace(`${server.peer.id} ${record.message} ${JSON.stringify(record.fields)}`),
       node: {
@@ -373,7 +376,7 @@ class World {
     await this.#await('no write is acknowledged', () => this.#acknowledged > before + 5);
     this.#isQuiet = true;
     await this.#await('not all have caught up', () => this.#isRecovered());
-    for (const server of this.#members()) this.#invariants.checkDurability(server);
+    for (const server of this.#members()) this.#invariants.checkDurability(server, server.recorder.journal);
   }
 
   async #await(otherwise: string, condition: () => boolean): Promise<void> {
