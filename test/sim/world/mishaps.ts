@@ -43,8 +43,8 @@ export class Mishaps {
   readonly #undo = new Set<() => void>();
   /** Their disks fail, or will: that they stop is no news. */
   readonly #sick = new Set<ServerAgent>();
-  /** A bit of their files has changed. */
-  readonly #damaged = new Set<ServerAgent>();
+  /** A bit of their files has changed; how to change it back. */
+  readonly #damaged = new Map<ServerAgent, () => void>();
   /** They will never run again. */
   readonly #ruined = new Set<ServerAgent>();
   #isOver = false;
@@ -66,12 +66,11 @@ export class Mishaps {
 
   /** A server's Raft has failed. @returns whether a fault explains that */
   explains(server: ServerAgent): boolean {
-    if (this.#damaged.has(server)) {
-      this.#stage.trace(`${server.host.name} refuses its damaged files and is replaced`);
-      this.#ruined.add(server);
+    const damage = this.#damaged.get(server);
+    if (damage !== undefined) {
       server.end();
-      this.#stage.around.oracle.forget(server.host.name);
-      this.#stage.addServer();
+      if (this.#isNeeded(server)) this.#repair(server, damage);
+      else this.#replace(server);
       return true;
     }
     if (!this.#sick.delete(server)) return false;
@@ -183,13 +182,37 @@ export class Mishaps {
         bit -= 8 * size;
         continue;
       }
-      const bytes = new Uint8Array(server.disk.contents(path) ?? []);
+      const before = new Uint8Array(server.disk.contents(path) ?? []);
+      const bytes = before.slice();
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       server.disk.plant(path, bytes);
-      this.#damaged.add(server);
+      this.#damaged.set(server, () => server.disk.plant(path, before));
       this.#stage.trace(`bit ${bit} of ${path} on ${server.host.name} has changed`);
       return;
     }
+  }
+
+  /** Whether the cluster has no quorum without it, so that an operator would rather bring its files back. */
+  #isNeeded(server: ServerAgent): boolean {
+    const known = this.#stage.servers.flatMap(({ node }) => node?.status() ?? []);
+    const newest = known.toSorted((a, b) => b.configurationIndex - a.configurationIndex)[0];
+    const voters = newest?.peers.filter(({ isVoter }) => isVoter).map(({ id }) => id as string) ?? [];
+    const sound = this.#stage.servers.filter((each) => each !== server && !this.#ruined.has(each));
+    const voting = sound.filter(({ peer }) => voters.includes(peer.id));
+    return voters.length === 0 || 2 * voting.length <= voters.length;
+  }
+
+  #repair(server: ServerAgent, repair: () => void): void {
+    this.#stage.trace(`${server.host.name} refuses its damaged files, which are brought back`);
+    repair();
+    this.#stage.around.clock.setTimer(SUPERVISOR_MS, () => this.#boot(server));
+  }
+
+  #replace(server: ServerAgent): void {
+    this.#stage.trace(`${server.host.name} refuses its damaged files and is replaced`);
+    this.#ruined.add(server);
+    this.#stage.around.oracle.forget(server.host.name);
+    this.#stage.addServer();
   }
 
   #isolate({ host }: ServerAgent, direction: 'both' | 'out' | 'in', forMs: number): void {
