@@ -8,6 +8,7 @@ import { DEFAULT_HTTP_CONFIG } from '../../../node/http/options.ts';
 import { Router } from '../../../node/http/router.ts';
 import { ROUTES } from '../../../node/http/routes/table.ts';
 import { Waits } from '../../../node/http/waits.ts';
+import type { PlantedBug } from '../../../node/raft/core/options.ts';
 import { createRaftNode } from '../../../node/raft/raft-node.ts';
 import type { RaftNode, StateMachine } from '../../../node/raft/types.ts';
 import { SimulatedDisk } from '../../../node/raft/wal/simulated-disk.ts';
@@ -35,6 +36,7 @@ export interface Surroundings {
   readonly http: HttpNetwork;
   readonly oracle: PoolOracle;
   readonly sizes: RaftSizes;
+  readonly plantedBug: PlantedBug | undefined;
   readonly log: ((line: string) => void) | undefined;
 }
 
@@ -149,6 +151,7 @@ export class ServerAgent {
             ...options,
             stateMachine: this.#observed(options.stateMachine, life),
             disk: this.disk.connect(),
+            plantedBug: this.#around.plantedBug,
             segmentBytes: sizes.segmentBytes,
             maxEntriesPerAppend: sizes.maxEntriesPerAppend,
             endOfTurn: (run) => void env.clock.setTimer(0, run),
@@ -183,7 +186,10 @@ export class ServerAgent {
     return {
       apply: (data, index, term) => {
         const result = inner.apply(data, index, term);
-        if (isCurrent()) this.#observer.applied(this, index, data);
+        if (isCurrent()) {
+          this.appliedIndex = index;
+          this.#observer.applied(this, index, data);
+        }
         return result;
       },
       applied: (lastIndex) => {

@@ -13,7 +13,8 @@ export interface Watcher {
   stop(): void;
 }
 
-const WAIT_MS = 4000;
+/** Longer than the end of a history: a wake-up that is lost must not be made good by the time being over. */
+const WAIT_MS = 20_000;
 const PAUSE_MS = 100;
 
 /** @param prefix of all the keys that it watches */
@@ -25,7 +26,7 @@ export function startWatcher(name: string, access: Access, prefix: string, recor
     while (!isStopped) {
       const wait = index === 0 ? '' : `&index=${index}&wait=${WAIT_MS}ms`;
       const target = `/v1/kv/${prefix}?recurse${wait}`;
-      const answered = await ask(recorder, access, { method: 'GET', target }, 4 * WAIT_MS);
+      const answered = await ask(recorder, access, { method: 'GET', target }, 2 * WAIT_MS);
       const event = answered.kind === 'answer' ? eventOf(answered.answer) : undefined;
       if (event === undefined) {
         recorder.trace(`${name} at ${access.name}: ${describe(answered)}`);

@@ -1,6 +1,7 @@
 /** A whole cluster in one process, to which everything happens that may: one seed, one history. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { PlantedBug } from '../../../node/raft/core/options.ts';
 import { coreOf } from '../../../node/raft/raft-node.ts';
 import { type Random, randomInt, sleep } from '../../../shared/env.ts';
 import { SeededRandom, SimulatedClock } from '../../../shared/simulated-env.ts';
@@ -35,6 +36,7 @@ export interface WorldOptions {
   readonly faults?: readonly Fault[];
   /** Of each client, at most. */
   readonly operations?: number;
+  readonly plantedBug?: PlantedBug | undefined;
   readonly trace?: ((line: string) => void) | undefined;
   /** Whether the agents' logs are part of the trace. */
   readonly withLogs?: boolean;
@@ -53,7 +55,7 @@ export interface WorldResult {
 }
 
 export const DEFAULT_CHAOS_MS = 8000;
-const DEFAULT_OPERATIONS = 120;
+export const DEFAULT_OPERATIONS = 120;
 /** Until a new cluster has a leader that answers. */
 const BEGIN_MS = 20_000;
 /**
@@ -143,6 +145,7 @@ class World implements ServerObserver {
       http: new HttpNetwork(this.#clock, this.#links),
       oracle: new PoolOracle(this.#clock, this.#links, new SeededRandom(this.#seeds.nextUint32())),
       sizes: this.#chooseSizes(),
+      plantedBug: options.plantedBug,
       log: options.withLogs === true ? (line) => this.#trace(line) : undefined,
     };
     const { agents, gateways, servers } = sizesOf(options.seed);

@@ -1,0 +1,343 @@
+/**
+ * Deliberate faults in the product, to show that the checks would notice them. Each but Raft's own three is an edit of
+ * the source that is made while it is loaded, in a process of the simulator: the product holds no trace of it.
+ */
+
+import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import type { PlantedBug } from '../../node/raft/core/options.ts';
+
+export interface Edit {
+  /** From the root of the project. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Bug {
+  readonly name: string;
+  readonly what: string;
+  /** What the violation begins with that must be found. */
+  readonly caughtBy: RegExp;
+  /** How many seeds, from 1 on, it takes at most. */
+  readonly within: number;
+  readonly edits: readonly Edit[];
+  /** One of the faults that Raft itself has a switch for. */
+  readonly raft?: PlantedBug;
+}
+
+const RAFT_SAFETY =
+  /election safety|leader completeness|state-machine safety|log matching|linearizability|state:/;
+
+export const BUGS: readonly Bug[] = [
+  {
+    name: 'vote-not-persisted',
+    what: 'a vote is not written before it is given, and forgotten by a restart',
+    caughtBy: RAFT_SAFETY,
+    within: 200,
+    edits: [],
+    raft: 'vote-not-persisted',
+  },
+  {
+    name: 'commit-of-old-term',
+    what: 'a leader counts replicas of an entry of an earlier term as a commit',
+    caughtBy: RAFT_SAFETY,
+    within: 200,
+    edits: [],
+    raft: 'commit-of-old-term',
+  },
+  {
+    name: 'acknowledge-before-sync',
+    what: 'a follower confirms entries that are not on its disk yet',
+    caughtBy: RAFT_SAFETY,
+    within: 200,
+    edits: [],
+    raft: 'acknowledge-before-sync',
+  },
+  {
+    name: 'lease-without-clock-bound',
+    what: 'the lease of a leader lasts longer than the time for which followers keep their votes back',
+    caughtBy: /lease|linearizability/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/core/core.ts',
+        find: 'quorumContactMs(state, leadership) + state.options.timing.leaseMs',
+        replace: 'quorumContactMs(state, leadership) + 20 * state.options.timing.leaseMs',
+      },
+    ],
+  },
+  {
+    name: 'lost-truncate',
+    what: 'entries that another leader has overwritten come back after a restart',
+    caughtBy: /./,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/wal/replay.ts',
+        find: 'Math.max(0, Math.min(this.#entries.length, first.index - start))',
+        replace: 'this.#entries.length; if (first.index - start < this.#entries.length) return',
+      },
+    ],
+  },
+  {
+    name: 'snapshot-without-membership',
+    what: 'a server that installs a snapshot keeps the membership that it knew before',
+    caughtBy: /./,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/core/follower.ts',
+        find: 'state.configurations.reset({ index: meta.configurationIndex, peers: meta.peers });',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'read-before-first-commit',
+    what: 'a new leader answers reads before it has committed an entry of its own term',
+    caughtBy: /linearizability|watch/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/core/leader.ts',
+        find: 'leadership.waitingReads.length === 0 || !hasCommittedInTerm(state)',
+        replace: 'leadership.waitingReads.length === 0',
+      },
+    ],
+  },
+  {
+    name: 'double-apply-after-restart',
+    what: 'after a restart the log is applied again to the state of the snapshot, from its beginning',
+    caughtBy: /applied \d+ after|state:|linearizability|has failed/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/driver/open.ts',
+        find: 'stateMachine.applied(snapshot.meta.index);',
+        replace:
+          'stateMachine.applied(snapshot.meta.index); for (const entry of stored.entries) if (entry.kind === "command" && entry.index <= snapshot.meta.index) options_applyAgain(stateMachine, entry);',
+      },
+      {
+        file: 'node/raft/driver/open.ts',
+        find: 'async function restoreNewest(',
+        replace:
+          'function options_applyAgain(machine: StateMachine, entry: StoredLog["entries"][number]): void { machine.apply(entry.data, entry.index, entry.term); }\nasync function restoreNewest(',
+      },
+    ],
+  },
+  {
+    name: 'watch-fired-before-apply',
+    what: 'watchers are woken before the change is there to be seen',
+    caughtBy: /watch/,
+    within: 50,
+    edits: [
+      {
+        file: 'node/raft/driver/applier.ts',
+        find: 'for (const entry of entries) this.#apply(entry);\n    this.#stateMachine.applied(this.#appliedIndex);',
+        replace:
+          'this.#stateMachine.applied(this.#appliedIndex);\n    for (const entry of entries) this.#apply(entry);',
+      },
+    ],
+  },
+  {
+    name: 'answers-not-refreshed',
+    what: 'a kept answer is given although the state has changed',
+    caughtBy: /linearizability|watch|liveness/,
+    within: 20,
+    edits: [
+      {
+        file: 'node/server/state-access.ts',
+        find: 'engine.stateChanged();\n      return inner.apply',
+        replace: 'return inner.apply',
+      },
+    ],
+  },
+  {
+    name: 'retry-of-sent-write',
+    what: 'an agent sends a write again although the connection broke after it was sent',
+    caughtBy: /linearizability/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/rpc/rpc-errors.ts',
+        find: "return kind === 'read' || error.applied === 'no';",
+        replace: 'return true;',
+      },
+    ],
+  },
+  {
+    name: 'gateway-retry-of-sent-write',
+    what: 'a gateway sends a write to another agent although the first may have carried it out',
+    caughtBy: /linearizability/,
+    within: 200,
+    edits: [
+      {
+        file: 'gateway/upstream/retry.ts',
+        find: "case 'timeout':\n      return replay === 'always' ? 'elsewhere' : 'answer';",
+        replace: "case 'timeout':\n      return 'elsewhere';",
+      },
+    ],
+  },
+  {
+    name: 'unknown-told-as-undone',
+    what: 'an error that leaves the outcome open is told as if nothing had been changed',
+    caughtBy: /linearizability/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/raft/driver/errors.ts',
+        find: "'leadership lost while committing log'",
+        replace: "'No cluster leader'",
+      },
+    ],
+  },
+  {
+    name: 'shared-read-too-old',
+    what: 'a gateway lets a read share the answer of one that was under way before it came',
+    caughtBy: /linearizability|watch/,
+    within: 200,
+    edits: [
+      {
+        file: 'gateway/collapse/collapse.ts',
+        find: 'return await ask(cancel);\n    } finally {',
+        replace:
+          'const answer = ask(cancel); (flight as { first?: Promise<Answer> }).first = answer; return await answer;\n    } finally {',
+      },
+      {
+        file: 'gateway/collapse/collapse.ts',
+        find: 'const batch = flight.next ?? openBatch(ask);',
+        replace:
+          'const { first } = flight as { first?: Promise<Answer> }; if (first !== undefined) return first; const batch = flight.next ?? openBatch(ask);',
+      },
+    ],
+  },
+  {
+    name: 'default-read-at-follower',
+    what: 'a server that does not lead answers a default read from its own memory',
+    caughtBy: /linearizability|watch/,
+    within: 20,
+    edits: [
+      {
+        file: 'node/server/read-path.ts',
+        find: "if (call.consistency === 'stale') {",
+        replace: 'if (true) {',
+      },
+    ],
+  },
+  {
+    name: 'lease-not-asked',
+    what: 'a leader answers default reads without looking whether its lease still holds',
+    caughtBy: /linearizability/,
+    within: 200,
+    edits: [
+      {
+        file: 'node/server/leadership.ts',
+        find: 'return this.#isReady && this.#raft.hasLease();',
+        replace: 'return this.#isReady;',
+      },
+    ],
+  },
+  {
+    name: 'session-ends-too-soon',
+    what: 'a session is ended after less than its time without a renewal',
+    caughtBy: /lock held twice/,
+    within: 50,
+    edits: [
+      {
+        file: 'node/server/session-timers.ts',
+        find: 'return TTL_MULTIPLIER * Math.max(ms, ttlMinMs);',
+        replace: 'return 0.4 * Math.max(ms, ttlMinMs);',
+      },
+    ],
+  },
+  {
+    name: 'lock-taken-over',
+    what: 'a lock is given to a session although another holds it',
+    caughtBy: /lock held twice/,
+    within: 20,
+    edits: [
+      {
+        file: 'node/state/kv.ts',
+        find: "if (existing.session !== holder.ID && existing.session !== '') return false;",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'cas-not-compared',
+    what: 'a check-and-set does not check',
+    caughtBy: /linearizability/,
+    within: 20,
+    edits: [
+      {
+        file: 'node/state/kv.ts',
+        find: 'if ((existing?.modifyIndex ?? 0) !== modifyIndex) return false;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'no-tombstones',
+    what: 'a deletion leaves no trace, so that the index of a prefix goes back',
+    caughtBy: /watch/,
+    within: 20,
+    edits: [
+      {
+        file: 'node/state/kv.ts',
+        find: '    entomb(change, bytes);\n  }\n  return true;',
+        replace: '  }\n  return true;',
+      },
+    ],
+  },
+  {
+    name: 'snapshot-without-lock-counts',
+    what: 'a snapshot does not say how often a lock was taken',
+    caughtBy: /state:/,
+    within: 50,
+    edits: [
+      {
+        file: 'node/state/snapshot.ts',
+        find: "        lockIndex,\n        session: session === ''",
+        replace: "        lockIndex: 0,\n        session: session === ''",
+      },
+    ],
+  },
+];
+
+/** @throws Error when there is no such bug */
+export function bugNamed(name: string): Bug {
+  const bug = BUGS.find((each) => each.name === name);
+  if (bug === undefined)
+    throw new Error(`no bug ${name}; there are ${BUGS.map((each) => each.name).join(', ')}`);
+  return bug;
+}
+
+const ROOT = new URL('../../', import.meta.url);
+
+/**
+ * Plants a bug in all modules that are loaded from now on.
+ *
+ * @throws Error when the source is not as the bug expects it, so that a bug that has gone stale is noticed
+ */
+export function plant({ edits, name }: Bug): void {
+  for (const { file, find } of edits) {
+    const count = readFileSync(new URL(file, ROOT), 'utf8').split(find).length - 1;
+    if (count !== 1)
+      throw new Error(`planted bug ${name}: ${file} has ${count} places like ${JSON.stringify(find)}`);
+  }
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context);
+      const here = edits.filter(({ file }) => url === new URL(file, ROOT).href);
+      if (here.length === 0 || loaded.source === undefined || loaded.source === null) return loaded;
+      let source =
+        typeof loaded.source === 'string'
+          ? loaded.source
+          : Buffer.from(loaded.source as Uint8Array).toString();
+      for (const { find, replace } of here) source = source.replace(find, () => replace);
+      return { ...loaded, source };
+    },
+  });
+}
