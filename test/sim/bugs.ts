@@ -18,6 +18,8 @@ export interface Edit {
 export interface Bug {
   readonly name: string;
   readonly what: string;
+  /** Where it is looked for: in whole clusters, or in Raft alone, which makes many more histories in the same time. */
+  readonly simulator: 'world' | 'raft';
   /** What the violation begins with that must be found. */
   readonly caughtBy: RegExp;
   /** How many seeds, from 1 on, it takes at most. */
@@ -33,33 +35,37 @@ const RAFT_SAFETY =
 export const BUGS: readonly Bug[] = [
   {
     name: 'vote-not-persisted',
+    simulator: 'raft',
     what: 'a vote is not written before it is given, and forgotten by a restart',
     caughtBy: RAFT_SAFETY,
-    within: 200,
+    within: 10,
     edits: [],
     raft: 'vote-not-persisted',
   },
   {
     name: 'commit-of-old-term',
+    simulator: 'raft',
     what: 'a leader counts replicas of an entry of an earlier term as a commit',
     caughtBy: RAFT_SAFETY,
-    within: 200,
+    within: 100,
     edits: [],
     raft: 'commit-of-old-term',
   },
   {
     name: 'acknowledge-before-sync',
+    simulator: 'raft',
     what: 'a follower confirms entries that are not on its disk yet',
     caughtBy: RAFT_SAFETY,
-    within: 200,
+    within: 50,
     edits: [],
     raft: 'acknowledge-before-sync',
   },
   {
     name: 'lease-without-clock-bound',
+    simulator: 'world',
     what: 'the lease of a leader lasts longer than the time for which followers keep their votes back',
     caughtBy: /lease|linearizability/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'node/raft/core/core.ts',
@@ -70,9 +76,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'lost-truncate',
+    simulator: 'raft',
     what: 'entries that another leader has overwritten come back after a restart',
     caughtBy: /./,
-    within: 200,
+    within: 30,
     edits: [
       {
         file: 'node/raft/wal/replay.ts',
@@ -83,22 +90,25 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'snapshot-without-membership',
-    what: 'a server that installs a snapshot keeps the membership that it knew before',
-    caughtBy: /./,
-    within: 200,
+    simulator: 'raft',
+    what: 'a snapshot does not say who is in the cluster',
+    caughtBy:
+      /liveness|election safety|leader completeness|state-machine safety|log matching|has failed|cannot start/,
+    within: 50,
     edits: [
       {
-        file: 'node/raft/core/follower.ts',
-        find: 'state.configurations.reset({ index: meta.configurationIndex, peers: meta.peers });',
-        replace: '',
+        file: 'node/raft/driver/snapshot-taker.ts',
+        find: 'peers: configuration.peers,',
+        replace: 'peers: [],',
       },
     ],
   },
   {
     name: 'read-before-first-commit',
+    simulator: 'raft',
     what: 'a new leader answers reads before it has committed an entry of its own term',
     caughtBy: /linearizability|watch/,
-    within: 200,
+    within: 50,
     edits: [
       {
         file: 'node/raft/core/leader.ts',
@@ -109,9 +119,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'double-apply-after-restart',
+    simulator: 'raft',
     what: 'after a restart the log is applied again to the state of the snapshot, from its beginning',
     caughtBy: /applied \d+ after|state:|linearizability|has failed/,
-    within: 200,
+    within: 5,
     edits: [
       {
         file: 'node/raft/driver/open.ts',
@@ -129,6 +140,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'watch-fired-before-apply',
+    simulator: 'world',
     what: 'watchers are woken before the change is there to be seen',
     caughtBy: /watch/,
     within: 50,
@@ -143,6 +155,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'answers-not-refreshed',
+    simulator: 'world',
     what: 'a kept answer is given although the state has changed',
     caughtBy: /linearizability|watch|liveness/,
     within: 20,
@@ -156,9 +169,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'retry-of-sent-write',
+    simulator: 'world',
     what: 'an agent sends a write again although the connection broke after it was sent',
     caughtBy: /linearizability/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'node/rpc/rpc-errors.ts',
@@ -169,9 +183,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'gateway-retry-of-sent-write',
+    simulator: 'world',
     what: 'a gateway sends a write to another agent although the first may have carried it out',
     caughtBy: /linearizability/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'gateway/upstream/retry.ts',
@@ -182,9 +197,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'unknown-told-as-undone',
+    simulator: 'world',
     what: 'an error that leaves the outcome open is told as if nothing had been changed',
     caughtBy: /linearizability/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'node/raft/driver/errors.ts',
@@ -195,9 +211,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'shared-read-too-old',
+    simulator: 'world',
     what: 'a gateway lets a read share the answer of one that was under way before it came',
     caughtBy: /linearizability|watch/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'gateway/collapse/collapse.ts',
@@ -215,6 +232,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'default-read-at-follower',
+    simulator: 'world',
     what: 'a server that does not lead answers a default read from its own memory',
     caughtBy: /linearizability|watch/,
     within: 20,
@@ -228,9 +246,10 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'lease-not-asked',
+    simulator: 'world',
     what: 'a leader answers default reads without looking whether its lease still holds',
     caughtBy: /linearizability/,
-    within: 200,
+    within: 60,
     edits: [
       {
         file: 'node/server/leadership.ts',
@@ -241,6 +260,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'session-ends-too-soon',
+    simulator: 'world',
     what: 'a session is ended after less than its time without a renewal',
     caughtBy: /lock held twice/,
     within: 50,
@@ -254,6 +274,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'lock-taken-over',
+    simulator: 'world',
     what: 'a lock is given to a session although another holds it',
     caughtBy: /lock held twice/,
     within: 20,
@@ -267,6 +288,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'cas-not-compared',
+    simulator: 'world',
     what: 'a check-and-set does not check',
     caughtBy: /linearizability/,
     within: 20,
@@ -280,6 +302,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'no-tombstones',
+    simulator: 'world',
     what: 'a deletion leaves no trace, so that the index of a prefix goes back',
     caughtBy: /watch/,
     within: 20,
@@ -293,6 +316,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: 'snapshot-without-lock-counts',
+    simulator: 'world',
     what: 'a snapshot does not say how often a lock was taken',
     caughtBy: /state:/,
     within: 50,

@@ -43,6 +43,7 @@ const { values } = parseArgs({
 });
 
 const MAX_SHRINK_RUNS = 120;
+const RAFT_CHAOS_MS = 8000;
 const PROGRESS_MS = 5000;
 const TRACE_LINES = 400;
 
@@ -53,6 +54,10 @@ else await simulate();
 async function simulate(): Promise<void> {
   const bug = values.bug === undefined ? undefined : bugNamed(values.bug);
   if (bug !== undefined) plant(bug);
+  if (bug?.simulator === 'raft') {
+    await simulateRaft(bug);
+    return;
+  }
   const { runWorld } = await import('./world/world.ts');
   const options: Partial<WorldOptions> = {
     plantedBug: bug?.raft,
@@ -81,6 +86,25 @@ async function simulate(): Promise<void> {
     console.log(`${count} histories, seed ${world.seed}: ${show(totals)}`);
   }
   console.log(`${count} histories, no violation: ${show(totals)}`);
+}
+
+/** Raft alone. */
+async function simulateRaft(bug: Bug): Promise<void> {
+  const { runWorld } = await import('./raft-world.ts');
+  const trace = values.trace ? (line: string) => console.log(line) : undefined;
+  let count = 0;
+  for (const { seed } of histories()) {
+    const failure = await runWorld({ seed, chaosMs: RAFT_CHAOS_MS, plantedBug: bug.raft, trace }).then(
+      () => undefined,
+      (error: unknown) => (error as Error).message,
+    );
+    if (failure !== undefined) {
+      console.error(failure);
+      process.exit(1);
+    }
+    count++;
+  }
+  console.log(`${count} histories of Raft alone, no violation`);
 }
 
 function* histories(): Generator<Pick<WorldOptions, 'seed' | 'chaosMs'>> {

@@ -7,6 +7,7 @@ import { type Random, randomInt, sleep } from '../../../shared/env.ts';
 import { SeededRandom, SimulatedClock } from '../../../shared/simulated-env.ts';
 import type { KvOperation } from '../../history/kv-model.ts';
 import type { Hold } from '../../history/locks.ts';
+import type { WatchView } from '../../history/watch.ts';
 import { Invariants, Violation } from '../raft-invariants.ts';
 import {
   ClientAgent,
@@ -67,6 +68,9 @@ const RECOVERY_MS = 30_000;
 const COMPARE_EVERY_MS = 250;
 /** Until watchers are told and servers have caught up, when nothing more is written. */
 const SOON_MS = 10_000;
+/** A watcher that has nothing to recover from is told of each change in this time. */
+const PROMPTLY_MS = 400;
+const PROMPT_ROUNDS = 3;
 const KEY_LIFE_MS = 1500;
 const WATCHED = 'watched/';
 const MAX_SERVERS = 7;
@@ -330,17 +334,19 @@ class World implements ServerObserver {
       ...[...this.#agents, ...this.#livingServers()].map(({ host }) => this.#directly(() => host)),
     ];
     for (const [i, access] of ways.entries())
-      await this.#succeed(access, { method: 'PUT', target: `/v1/kv/final/${i}`, body: access.name });
+      await this.#succeed(access, { method: 'PUT', target: `/v1/kv/${WATCHED}last/${i}`, body: access.name });
     await this.#readEverything(ways);
-    const target = `/v1/kv/${WATCHED}?recurse&consistent`;
-    const final = await this.#succeed(this.#access(0), { method: 'GET', target }, [200, 404]);
-    const view = final.status === 404 ? {} : viewOf(final.text);
-    await this.#come(() =>
-      this.#watchers.every(({ events }) => isDeepStrictEqual(events.at(-1)?.view, view)),
-    );
-    judgeWatchers(this.#watchers, view);
+    await this.#come(SOON_MS, await this.#areTold());
+    for (let round = 1; round <= PROMPT_ROUNDS; round++) {
+      const target = `/v1/kv/${WATCHED}last/round`;
+      await this.#succeed(this.#access(0), { method: 'PUT', target, body: `${round}` });
+      const areTold = await this.#areTold();
+      await this.#come(PROMPTLY_MS, areTold);
+      if (!areTold()) break;
+    }
+    judgeWatchers(this.#watchers, await this.#watchedNow());
     for (const watcher of this.#watchers) watcher.stop();
-    await this.#come(() => this.#haveCaughtUp());
+    await this.#come(SOON_MS, () => this.#haveCaughtUp());
     if (!this.#haveCaughtUp())
       throw new Violation(`liveness: not all have caught up: ${this.#describeServers()}`);
   }
@@ -355,9 +361,22 @@ class World implements ServerObserver {
     }
   }
 
-  /** Waits for something that should come about soon; whoever asked looks himself whether it did. */
-  async #come(condition: () => boolean): Promise<void> {
-    for (let waitedMs = 0; !condition() && waitedMs < SOON_MS; waitedMs += 50) await sleep(this.#clock, 50);
+  /** What watchers must know by now. */
+  async #watchedNow(): Promise<WatchView> {
+    const target = `/v1/kv/${WATCHED}?recurse&consistent`;
+    const answer = await this.#succeed(this.#access(0), { method: 'GET', target }, [200, 404]);
+    return answer.status === 404 ? {} : viewOf(answer.text);
+  }
+
+  /** @returns whether every watcher knows what there is now */
+  async #areTold(): Promise<() => boolean> {
+    const view = await this.#watchedNow();
+    return () => this.#watchers.every(({ events }) => isDeepStrictEqual(events.at(-1)?.view, view));
+  }
+
+  /** Waits for something that should come about; whoever asked looks himself whether it did. */
+  async #come(limitMs: number, condition: () => boolean): Promise<void> {
+    for (let waitedMs = 0; !condition() && waitedMs < limitMs; waitedMs += 50) await sleep(this.#clock, 50);
   }
 
   /** Every server that the leader counts as a member has applied all that the leader has. */
