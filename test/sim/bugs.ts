@@ -65,7 +65,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'the lease of a leader lasts longer than the time for which followers keep their votes back',
     caughtBy: /lease|linearizability/,
-    within: 60,
+    within: 30,
     edits: [
       {
         file: 'node/raft/core/core.ts',
@@ -94,7 +94,7 @@ export const BUGS: readonly Bug[] = [
     what: 'a snapshot does not say who is in the cluster',
     caughtBy:
       /liveness|election safety|leader completeness|state-machine safety|log matching|has failed|cannot start/,
-    within: 50,
+    within: 5,
     edits: [
       {
         file: 'node/raft/driver/snapshot-taker.ts',
@@ -143,7 +143,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'watchers are woken before the change is there to be seen',
     caughtBy: /watch/,
-    within: 50,
+    within: 10,
     edits: [
       {
         file: 'node/raft/driver/applier.ts',
@@ -158,7 +158,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a kept answer is given although the state has changed',
     caughtBy: /linearizability|watch|liveness/,
-    within: 20,
+    within: 5,
     edits: [
       {
         file: 'node/server/state-access.ts',
@@ -172,7 +172,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'an agent sends a write again although the connection broke after it was sent',
     caughtBy: /linearizability/,
-    within: 60,
+    within: 30,
     edits: [
       {
         file: 'node/rpc/rpc-errors.ts',
@@ -186,7 +186,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a gateway sends a write to another agent although the first may have carried it out',
     caughtBy: /linearizability/,
-    within: 60,
+    within: 40,
     edits: [
       {
         file: 'gateway/upstream/retry.ts',
@@ -200,7 +200,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'an error that leaves the outcome open is told as if nothing had been changed',
     caughtBy: /linearizability/,
-    within: 60,
+    within: 40,
     edits: [
       {
         file: 'node/raft/driver/errors.ts',
@@ -235,7 +235,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a server that does not lead answers a default read from its own memory',
     caughtBy: /linearizability|watch/,
-    within: 20,
+    within: 5,
     edits: [
       {
         file: 'node/server/read-path.ts',
@@ -263,7 +263,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a session is ended after less than its time without a renewal',
     caughtBy: /lock held twice/,
-    within: 50,
+    within: 20,
     edits: [
       {
         file: 'node/server/session-timers.ts',
@@ -277,7 +277,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a lock is given to a session although another holds it',
     caughtBy: /lock held twice/,
-    within: 20,
+    within: 5,
     edits: [
       {
         file: 'node/state/kv.ts',
@@ -291,7 +291,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a check-and-set does not check',
     caughtBy: /linearizability/,
-    within: 20,
+    within: 5,
     edits: [
       {
         file: 'node/state/kv.ts',
@@ -305,7 +305,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a deletion leaves no trace, so that the index of a prefix goes back',
     caughtBy: /watch/,
-    within: 20,
+    within: 10,
     edits: [
       {
         file: 'node/state/kv.ts',
@@ -319,7 +319,7 @@ export const BUGS: readonly Bug[] = [
     simulator: 'world',
     what: 'a snapshot does not say how often a lock was taken',
     caughtBy: /state:/,
-    within: 50,
+    within: 10,
     edits: [
       {
         file: 'node/state/snapshot.ts',
