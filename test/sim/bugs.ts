@@ -109,7 +109,7 @@ export const BUGS: readonly Bug[] = [
     name: 'read-before-first-commit',
     simulator: 'raft',
     what: 'a new leader answers reads before it has committed an entry of its own term',
-    caughtBy: /linearizability|watch/,
+    caughtBy: /linearizable read/,
     within: 50,
     edits: [
       {

@@ -2,7 +2,6 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { PlantedBug } from '../../../node/raft/core/options.ts';
-import { coreOf } from '../../../node/raft/raft-node.ts';
 import { type Random, randomInt, sleep } from '../../../shared/env.ts';
 import { SeededRandom, SimulatedClock } from '../../../shared/simulated-env.ts';
 import type { KvOperation } from '../../history/kv-model.ts';
@@ -26,6 +25,7 @@ import { LOCK_NODE, runLocker } from './lockers.ts';
 import { Mishaps, type Process } from './mishaps.ts';
 import { PoolOracle } from './pool-view.ts';
 import { SocketNetwork } from './sockets.ts';
+import { describeServers, haveCaughtUp } from './standing.ts';
 import { judgeLocks, judgeOperations, judgeWatchers, StateComparison } from './verdicts.ts';
 import { startWatcher, viewOf, type Watcher } from './watchers.ts';
 
@@ -346,9 +346,9 @@ class World implements ServerObserver {
     }
     judgeWatchers(this.#watchers, await this.#watchedNow());
     for (const watcher of this.#watchers) watcher.stop();
-    await this.#come(SOON_MS, () => this.#haveCaughtUp());
-    if (!this.#haveCaughtUp())
-      throw new Violation(`liveness: not all have caught up: ${this.#describeServers()}`);
+    await this.#come(SOON_MS, () => haveCaughtUp(this.#servers));
+    if (!haveCaughtUp(this.#servers))
+      throw new Violation(`liveness: not all have caught up: ${describeServers(this.#servers)}`);
   }
 
   /** Reads that count: what was acknowledged must be there, and the same everywhere. */
@@ -379,34 +379,6 @@ class World implements ServerObserver {
     for (let waitedMs = 0; !condition() && waitedMs < limitMs; waitedMs += 50) await sleep(this.#clock, 50);
   }
 
-  /** Every server that the leader counts as a member has applied all that the leader has. */
-  #haveCaughtUp(): boolean {
-    const leader = this.#servers.find(({ isLeader }) => isLeader)?.node?.status();
-    if (leader === undefined || leader.appliedIndex < leader.lastLogIndex) return false;
-    return leader.peers.every(({ id }) => {
-      const server = this.#servers.find(({ peer }) => peer.id === id);
-      return server?.node?.status().appliedIndex === leader.appliedIndex;
-    });
-  }
-
-  #describeServers(): string {
-    return this.#servers
-      .map(({ host, node }) => {
-        if (node === undefined) return `${host.name} ${host.isUp ? 'is starting' : 'is down'}`;
-        const { appliedIndex, commitIndex, lastLogIndex, peers, role, term } = node.status();
-        const members = peers.map((peer) => peer.address.split(':')[0] + (peer.isVoter ? '' : '?'));
-        const core = coreOf(node);
-        const progress = [...(core?.state.leadership?.progress.values() ?? [])].map(
-          ({ match, next, state }) => `${state} match ${match} next ${next}`,
-        );
-        return (
-          `${host.name} ${role} of term ${term}, applied ${appliedIndex}, committed ${commitIndex} of ${lastLogIndex}, ` +
-          `members ${members} (${progress.join('; ')})${core?.state.installing === undefined ? '' : ' installing'}`
-        );
-      })
-      .join('; ');
-  }
-
   async #until(what: string, work: Promise<unknown>, limitMs: number): Promise<void> {
     let isDone = false;
     work.then(
@@ -418,7 +390,7 @@ class World implements ServerObserver {
     const endMs = this.#clock.monotonicMs() + limitMs;
     while (!isDone) {
       if (this.#clock.monotonicMs() >= endMs)
-        throw new Violation(`liveness: no ${what} within ${limitMs} ms: ${this.#describeServers()}`);
+        throw new Violation(`liveness: no ${what} within ${limitMs} ms: ${describeServers(this.#servers)}`);
       await this.#pass(20);
     }
   }
