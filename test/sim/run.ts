@@ -43,6 +43,7 @@ const { values } = parseArgs({
 });
 
 const MAX_SHRINK_RUNS = 120;
+const MAX_SHRINK_MS = 60_000;
 const RAFT_CHAOS_MS = 8000;
 const PROGRESS_MS = 5000;
 const TRACE_LINES = 400;
@@ -128,6 +129,8 @@ async function explain(world: WorldOptions, message: string): Promise<void> {
   const { DEFAULT_OPERATIONS, faultsOf, runWorld } = await import('./world/world.ts');
   const { shrink } = await import('./shrink.ts');
   const { describeFault } = await import('./world/faults.ts');
+  console.error('looking for a shorter history …');
+  const endMs = performance.now() + MAX_SHRINK_MS;
   const whole = { faults: faultsOf(world), operations: DEFAULT_OPERATIONS };
   const shrunk: Shrunk = await shrink(
     whole,
@@ -137,7 +140,7 @@ async function explain(world: WorldOptions, message: string): Promise<void> {
         () => undefined,
         (error: unknown) => (error as Error).message,
       ),
-    MAX_SHRINK_RUNS,
+    (runs) => runs < MAX_SHRINK_RUNS && performance.now() < endMs,
   );
   const lines: string[] = [];
   const { faults, operations } = shrunk;

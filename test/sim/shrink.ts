@@ -22,18 +22,18 @@ export interface Shrunk extends Shrinkable {
  * Any violation counts, not only the first one found: a shorter way to break anything is a better lead.
  *
  * @param failure what the whole history fails with
- * @param maxRuns no more histories than that are tried
+ * @param mayTry whether one more history may be tried after so many
  */
 export async function shrink(
   whole: Shrinkable,
   failure: string,
   attempt: TryHistory,
-  maxRuns: number,
+  mayTry: (runs: number) => boolean,
 ): Promise<Shrunk> {
   let best: Shrunk = { ...whole, failure, runs: 0 };
   let runs = 0;
   const isWorse = async (history: Shrinkable): Promise<boolean> => {
-    if (runs >= maxRuns) return true;
+    if (!mayTry(runs)) return true;
     runs++;
     const failed = await attempt(history);
     if (failed === undefined) return true;
@@ -42,7 +42,7 @@ export async function shrink(
   };
 
   let pieces = 2;
-  while (best.faults.length > 0 && runs < maxRuns) {
+  while (best.faults.length > 0 && mayTry(runs)) {
     const size = Math.ceil(best.faults.length / pieces);
     let isCut = false;
     for (let start = 0; start < best.faults.length && !isCut; start += size) {

@@ -99,8 +99,20 @@ export async function operate(
   // A read that failed says nothing.
   if (output === undefined && input.kind === 'get') return undefined;
   const end = output === undefined ? Number.POSITIVE_INFINITY : clock.monotonicMs();
-  recorder.record({ client: number, key, input, output, start, end });
+  recorder.record({
+    client: number,
+    key,
+    input,
+    output,
+    start: inMicroseconds(start),
+    end: inMicroseconds(end),
+  });
   return output;
+}
+
+/** Whole microseconds, which read better than the clock's fractions. */
+export function inMicroseconds(ms: number): number {
+  return Math.round(ms * 1000);
 }
 
 function requestFor(key: string, input: KvInput, random: Random): HttpRequestText {

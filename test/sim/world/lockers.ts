@@ -3,7 +3,7 @@
 import { type Random, randomInt, sleep } from '../../../shared/env.ts';
 import type { Hold } from '../../history/locks.ts';
 import { SESSION_TTL_MS } from './agents.ts';
-import { ask, describe, type Recorder } from './clients.ts';
+import { ask, describe, inMicroseconds, type Recorder } from './clients.ts';
 import type { Access } from './gateways.ts';
 
 export const LOCK_NODE = 'lock-holders';
@@ -52,7 +52,7 @@ async function oneRound(options: LockerOptions): Promise<void> {
   }
   const to = Math.min(end, clock.monotonicMs());
   recorder.trace(`locker ${options.number} held ${options.key} from ${from.toFixed(1)} to ${to.toFixed(1)}`);
-  options.held({ session, key: options.key, from, to });
+  options.held({ session, key: options.key, from: inMicroseconds(from), to: inMicroseconds(to) });
   // A third just vanish: their sessions must end by themselves.
   if (options.random.next() < 0.33) return;
   const target =

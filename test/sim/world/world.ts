@@ -70,7 +70,7 @@ const COMPARE_EVERY_MS = 250;
 const SOON_MS = 10_000;
 /** A watcher that has nothing to recover from is told of each change in this time. */
 const PROMPTLY_MS = 400;
-const PROMPT_ROUNDS = 3;
+const PROMPT_ROUNDS = 4;
 const KEY_LIFE_MS = 1500;
 const WATCHED = 'watched/';
 const MAX_SERVERS = 7;
@@ -339,7 +339,8 @@ class World implements ServerObserver {
     await this.#come(SOON_MS, await this.#areTold());
     for (let round = 1; round <= PROMPT_ROUNDS; round++) {
       const target = `/v1/kv/${WATCHED}last/round`;
-      await this.#succeed(this.#access(0), { method: 'PUT', target, body: `${round}` });
+      const method = round % 2 === 1 ? 'PUT' : 'DELETE';
+      await this.#succeed(this.#access(0), { method, target, body: `${round}` });
       const areTold = await this.#areTold();
       await this.#come(PROMPTLY_MS, areTold);
       if (!areTold()) break;
