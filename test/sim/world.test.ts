@@ -11,8 +11,8 @@ import { runWorld } from './world/world.ts';
 
 /** Other ones each time; `SIM_SEED` repeats a run. A failure names the seed that failed. */
 const FIRST_SEED = Number(process.env.SIM_SEED ?? Date.now() % 1_000_000_000);
-const FRESH_SEEDS = 16;
-const BATCH = 8;
+const FRESH_SEEDS = 12;
+const BATCH = 4;
 
 /** Far above what any takes on a machine that has other things to do. */
 const TIMEOUT_MS = 120_000;
@@ -58,7 +58,7 @@ describe('what once failed', { timeout: TIMEOUT_MS }, () => {
   });
 });
 
-describe('a planted bug', { timeout: TIMEOUT_MS }, () => {
+describe('a planted bug', { concurrent: true, timeout: TIMEOUT_MS }, () => {
   it.each(BUGS)(
     '$name is noticed within $within seeds',
     { timeout: 120_000 },
