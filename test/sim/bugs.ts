@@ -57,7 +57,7 @@ export const BUGS: readonly Bug[] = [
     name: 'acknowledge-before-sync',
     simulator: 'raft',
     what: 'a follower confirms entries that are not on its disk yet',
-    caughtBy: RAFT_SAFETY,
+    caughtBy: /election safety|leader completeness|state-machine safety|log matching|durability|liveness/,
     within: 50,
     edits: [],
     raft: 'acknowledge-before-sync',
@@ -113,7 +113,7 @@ export const BUGS: readonly Bug[] = [
     within: 50,
     edits: [
       {
-        file: 'node/raft/core/leader.ts',
+        file: 'node/raft/core/read-index.ts',
         find: 'leadership.waitingReads.length === 0 || !hasCommittedInTerm(state)',
         replace: 'leadership.waitingReads.length === 0',
       },
