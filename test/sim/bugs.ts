@@ -181,6 +181,12 @@ export const BUGS: readonly Bug[] = [
         find: "return kind === 'read' || error.applied === 'no';",
         replace: 'return true;',
       },
+      // Request IDs would hide it: as behind a gateway that gives none.
+      {
+        file: 'gateway/upstream/retry.ts',
+        find: "return takesRequestId(method, path) ? 'once' : 'if-not-applied';",
+        replace: "return 'if-not-applied';",
+      },
     ],
   },
   {
@@ -192,8 +198,33 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'gateway/upstream/retry.ts',
-        find: "case 'timeout':\n      return replay === 'always' ? 'elsewhere' : 'answer';",
+        find: "case 'timeout':\n      return isRepeatable ? 'elsewhere' : 'answer';",
         replace: "case 'timeout':\n      return 'elsewhere';",
+      },
+      // Request IDs would hide it: as behind a gateway that gives none.
+      {
+        file: 'gateway/upstream/retry.ts',
+        find: "return takesRequestId(method, path) ? 'once' : 'if-not-applied';",
+        replace: "return 'if-not-applied';",
+      },
+    ],
+  },
+  {
+    name: 'repeated-write-not-recognised',
+    simulator: 'world',
+    what: 'a write that comes again under its request ID is applied again',
+    caughtBy: /linearizability/,
+    within: 40,
+    edits: [
+      {
+        file: 'node/server/once.ts',
+        find: "if (memory.kind === 'known') return memory.result;",
+        replace: "if (memory.kind === 'known') return apply();",
+      },
+      {
+        file: 'node/server/once.ts',
+        find: "if (memory.kind === 'known') return { applied: memory.result };",
+        replace: "if (memory.kind === 'known') return undefined;",
       },
     ],
   },

@@ -95,6 +95,7 @@ export class Gateway implements Access {
           method: request.method,
           target: request.target,
           headers: [],
+          protocol: '',
           clientAddress: host.ip,
           readBody: async () => body,
           onClientGone: () => () => {},
