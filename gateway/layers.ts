@@ -40,7 +40,7 @@ import { createSendToAgent, LOCAL_ANSWER_MS, type SendToAgent } from './routing/
 import { createNamedAgent, createVirtualAgent, namedAgent } from './routing/virtual-agent.ts';
 import type { GatewaySettings } from './settings/settings.ts';
 import { createTracing, tracedTransport, untraced } from './telemetry/tracing.ts';
-import { NodePool } from './upstream/node-pool.ts';
+import { NodePool, type PoolNode } from './upstream/node-pool.ts';
 import { createPoolPoller, type PoolPoller } from './upstream/pool-poller.ts';
 import { createRetryBudget } from './upstream/retry-budget.ts';
 import { createSend, type Send } from './upstream/send.ts';
@@ -243,7 +243,7 @@ function buildViews(
     // Half of the waits that agents take stay with those who wait themselves.
     maxViews: () =>
       sharesWork
-        ? Math.min(settings.maxViews, Math.floor((pool.usable(nowMs()).length * settings.maxWaits) / 2))
+        ? Math.min(settings.maxViews, Math.floor(waitsOf(pool.usable(nowMs()), settings.maxWaits) / 2))
         : 0,
     maxBytes: settings.viewBytes,
     onHit: () => counters.views.add('hit'),
@@ -342,6 +342,11 @@ function rememberingReads<K>(classOf: (method: string, target: string) => K): ty
     young.set(target, kind);
     return kind;
   };
+}
+
+/** How many waits these agents take, over a multiplexed connection or a connection each. */
+function waitsOf(nodes: readonly PoolNode[], maxWaits: number): number {
+  return nodes.reduce((sum, node) => sum + Math.max(maxWaits, node.multiplexedWaits), 0);
 }
 
 const COMPRESSION: ReadonlySet<string> = new Set(['accept-encoding']);
