@@ -135,6 +135,21 @@ describe('the simple kind', () => {
     expect(await got({ kind: 'simple', maxAgeMs: 6000 })).toBe('hit 5 5000');
     expect(await got({ kind: 'simple', maxAgeMs: 5000 })).toBe('miss 6 0');
   });
+
+  test('an old answer stands in for one that fails, as far as the caller allows', async () => {
+    await got({ kind: 'simple' });
+    env.clock.advance(5000);
+    source.failing = true;
+    const asked = { kind: 'simple', maxAgeMs: 0 } as const;
+    expect(await got({ ...asked, staleIfErrorMs: 6000 })).toBe('hit 5 5000');
+    await expect(got({ ...asked, staleIfErrorMs: 5000 })).rejects.toThrow('No cluster leader');
+    await expect(got(asked)).rejects.toThrow('No cluster leader');
+  });
+
+  test('nothing stands in for a first answer that fails', async () => {
+    source.failing = true;
+    await expect(got({ kind: 'simple', staleIfErrorMs: 6000 })).rejects.toThrow('No cluster leader');
+  });
 });
 
 test('the number of entries is bounded, the least used goes first', async () => {

@@ -18,6 +18,8 @@ export interface CacheLookup {
   readonly signal: AbortSignal | undefined;
   /** Oldest acceptable answer of the simple kind; undefined: any. */
   readonly maxAgeMs: number | undefined;
+  /** An answer of the simple kind younger than this stands in when a younger one cannot be had; default 0: none does. */
+  readonly staleIfErrorMs?: number;
 }
 
 export interface CachedReply {
@@ -60,10 +62,20 @@ export class AgentCache {
   /** @throws whatever the first fetch throws, or the signal's reason */
   async get(lookup: CacheLookup): Promise<CachedReply> {
     const known = this.#usable(lookup);
-    const entry = known ?? (await this.#fetched(lookup));
+    if (known !== undefined) return this.#answer(known, lookup, true);
+    try {
+      return await this.#answer(await this.#fetched(lookup), lookup, false);
+    } catch (error) {
+      const old = lookup.kind === 'simple' ? this.#entries.get(lookup.key) : undefined;
+      if (old === undefined || this.#ageMs(old, 'simple') >= (lookup.staleIfErrorMs ?? 0)) throw error;
+      return this.#answer(old, lookup, true);
+    }
+  }
+
+  async #answer(entry: Entry, lookup: CacheLookup, isHit: boolean): Promise<CachedReply> {
     this.#touch(lookup.key, entry);
     if (lookup.minIndex > 0 && entry.reply.meta.index <= lookup.minIndex) await this.#changed(entry, lookup);
-    return { reply: entry.reply, isHit: known !== undefined, ageMs: this.#ageMs(entry, lookup.kind) };
+    return { reply: entry.reply, isHit, ageMs: this.#ageMs(entry, lookup.kind) };
   }
 
   /** Ends all following. What comes later is fetched and not kept. */

@@ -34,13 +34,17 @@ export interface CachedJson {
   readonly headers: readonly string[];
 }
 
-/** @param question what is asked: with the read options it names the answer */
+/**
+ * @param question what is asked: with the read options it names the answer
+ * @param staleIfErrorMs how old an answer may stand in for one that cannot be had
+ */
 export async function throughCache(
   request: HttpRequest,
   question: readonly unknown[],
   kind: CacheKind,
   parsed: ParsedReadOptions,
   fetch: (options: ParsedReadOptions['options']) => Promise<JsonReply>,
+  staleIfErrorMs = 0,
 ): Promise<CachedJson> {
   const { cache } = request.context;
   const { minIndex = 0, waitMs = 0, signal, ...plain } = parsed.options;
@@ -55,20 +59,33 @@ export async function throughCache(
     minIndex: kind === 'refresh' ? minIndex : 0,
     waitMs,
     signal,
-    maxAgeMs: maxAgeMs(request.header('cache-control')),
+    maxAgeMs: maxAgeMs(request),
+    staleIfErrorMs,
   });
   const age = String(Math.floor(found.ageMs / 1000));
   return { reply: found.reply, headers: found.isHit ? ['X-Cache', 'HIT', 'Age', age] : ['X-Cache', 'MISS'] };
 }
 
-/** What Cache-Control accepts; the header has been checked before. */
-function maxAgeMs(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const directives = header
+/** `must-revalidate` and `max-age` of Cache-Control; the header has been checked before. */
+function maxAgeMs(request: HttpRequest): number | undefined {
+  return directives(request).includes('must-revalidate') ? 0 : secondsOf(request, 'max-age');
+}
+
+/** `stale-if-error` of Cache-Control, which Consul heeds for prepared queries alone. 0: not given. */
+export function staleIfErrorMs(request: HttpRequest): number {
+  return secondsOf(request, 'stale-if-error') ?? 0;
+}
+
+/** As milliseconds. */
+function secondsOf(request: HttpRequest, name: string): number | undefined {
+  const found = directives(request).find((directive) => directive.startsWith(`${name}=`));
+  return found === undefined ? undefined : Number(found.slice(name.length + 1)) * 1000;
+}
+
+function directives(request: HttpRequest): readonly string[] {
+  const header = request.header('cache-control') ?? '';
+  return header
     .toLowerCase()
     .split(',')
     .map((directive) => directive.trim());
-  if (directives.includes('must-revalidate')) return 0;
-  const maxAge = directives.find((directive) => directive.startsWith('max-age='));
-  return maxAge === undefined ? undefined : Number(maxAge.slice('max-age='.length)) * 1000;
 }

@@ -61,7 +61,9 @@ async function update(request: HttpRequest): Promise<Reply> {
   if (body.Coord === undefined) throw badRequest('Request decode failed: Coord is missing');
   const coordinate = { ...body.Coord, Vec: body.Coord.Vec ?? [] };
   const { backend } = request.context.dependencies;
-  await backend.write(coordinateUpdate, { node: body.Node, coordinate }, callOptions(request));
+  const options = callOptions(request);
+  const datacenter = options.datacenter || body.Datacenter;
+  await backend.write(coordinateUpdate, { node: body.Node, coordinate }, { ...options, datacenter });
   return EMPTY_OK;
 }
 

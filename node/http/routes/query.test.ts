@@ -99,6 +99,25 @@ describe('prepared queries', () => {
     expect(called()).toHaveLength(2);
   });
 
+  test('an old answer stands in for a failure when the caller allows it', async () => {
+    const headers = (text: string) => ({ 'Cache-Control': text });
+    server.backend.answer('PreparedQuery.Execute', () => FOUND);
+    await get('/v1/query/kept/execute?cached');
+    server.backend.answer('PreparedQuery.Execute', () => {
+      throw noClusterLeader();
+    });
+    const path = '/v1/query/kept/execute?cached';
+    const kept = await get(path, headers('must-revalidate, stale-if-error=60'));
+    expect(kept).toMatchObject({ status: 200, headers: { 'x-cache': 'HIT' } });
+    expect(await get(path, headers('max-age=0'))).toMatchObject({ status: 500, text: 'No cluster leader' });
+  });
+
+  test('a query may be called as what is done with it', async () => {
+    server.backend.answer('PreparedQuery.Execute', () => FOUND);
+    await get('/v1/query/execute');
+    expect(server.backend.lastCall().args).toMatchObject({ query: 'execute' });
+  });
+
   test('an explanation shows the query that stands behind a name', async () => {
     server.backend.answer('PreparedQuery.Explain', () => ({ ID: 'x' }));
     expect(await get('/v1/query/q/explain')).toMatchObject({

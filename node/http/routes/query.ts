@@ -12,7 +12,7 @@ import {
 } from '../../rpc/query-endpoints.ts';
 import type { ExecutedQuery } from '../../rpc/query-execution.ts';
 import { executeQuery } from '../../rpc/query-execution.ts';
-import { asksForCache, throughCache } from '../cached-read.ts';
+import { asksForCache, staleIfErrorMs, throughCache } from '../cached-read.ts';
 import { queryBody, toQueryDefinition } from '../query-body.ts';
 import { type ServeStyle, serveRead, serveValue } from '../read.ts';
 import { type ParsedReadOptions, readOptions } from '../read-options.ts';
@@ -50,7 +50,9 @@ function below(request: HttpRequest): Reply | Promise<Reply> {
     ['/explain', explain],
   ] as const) {
     if (!request.path.endsWith(ending)) continue;
-    return byMethod(request, { GET: () => handler(request, path.slice(0, -ending.length)) });
+    // A query may be called as the ending is: then there is no slash left to cut it off at.
+    const query = path.endsWith(ending) ? path.slice(0, -ending.length) : path;
+    return byMethod(request, { GET: () => handler(request, query) });
   }
   return byMethod(request, {
     GET: () => serveRead(request, preparedQueryGet, { id: path }, QUERY_READ),
@@ -110,7 +112,14 @@ async function execute(request: HttpRequest, query: string): Promise<Reply> {
   const fetch = () => executed(request, wanted, parsed);
   try {
     const { reply, headers } = asksForCache(request)
-      ? await throughCache(request, ['PreparedQuery.Execute', wanted], 'simple', parsed, fetch)
+      ? await throughCache(
+          request,
+          ['PreparedQuery.Execute', wanted],
+          'simple',
+          parsed,
+          fetch,
+          staleIfErrorMs(request),
+        )
       : { reply: await fetch(), headers: [] };
     return rawJsonReply(reply.body, [...metaHeaders(reply.meta, parsed.effective), ...headers]);
   } catch (thrown) {

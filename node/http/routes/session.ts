@@ -11,7 +11,16 @@ import {
   sessionNodeSessions,
   sessionRenew,
 } from '../../rpc/endpoints.ts';
-import { type Decoded, type Decoder, durationNs, listOf, rawNode, struct, text } from '../go-json.ts';
+import {
+  type Decoded,
+  type Decoder,
+  durationNs,
+  listOf,
+  optional,
+  rawNode,
+  struct,
+  text,
+} from '../go-json.ts';
 import type { JsonNode } from '../go-json-parse.ts';
 import { PLAIN_READ, serveRead } from '../read.ts';
 import { booleanReply, jsonReply, type Reply } from '../reply.ts';
@@ -42,7 +51,7 @@ export const sessionRoutes = [
 const sessionBody = struct(
   {
     Name: text,
-    Node: text,
+    Node: rawNode,
     LockDelay: rawNode,
     Behavior: text,
     TTL: text,
@@ -68,6 +77,8 @@ async function create(request: HttpRequest): Promise<Reply> {
 }
 
 interface SessionDefinition extends SessionChecks {
+  /** undefined: not given, which means the agent's own; an empty name is refused by the servers. */
+  readonly node: string | undefined;
   readonly body: Decoded<typeof sessionBody>;
   readonly lockDelayNs: number;
 }
@@ -83,13 +94,14 @@ const DEFAULT_CHECKS: readonly string[] = ['serfHealth'];
 const sessionDefinition: Decoder<SessionDefinition> = {
   get zero() {
     const defaults = effectiveChecks(DEFAULT_CHECKS, DEFAULT_CHECKS);
-    return { body: sessionBody.zero, lockDelayNs: DEFAULT_LOCK_DELAY_NS, ...defaults };
+    return { node: undefined, body: sessionBody.zero, lockDelayNs: DEFAULT_LOCK_DELAY_NS, ...defaults };
   },
   decode(node, state, field) {
     const body = sessionBody.decode(node, state, field);
     const list = (value: JsonNode | undefined, path: string) =>
       value === undefined ? DEFAULT_CHECKS : checkNames.decode(value, state, path);
     return {
+      node: optional(text).decode(body.Node ?? null, state, '.Node'),
       body,
       lockDelayNs:
         body.LockDelay === undefined ? DEFAULT_LOCK_DELAY_NS : lockDelay(durationNs(body.LockDelay)),
@@ -122,7 +134,7 @@ function sessionArgs(definition: SessionDefinition | undefined, nodeName: string
   const given = definition ?? sessionDefinition.zero;
   return {
     name: given.body.Name,
-    node: given.body.Node === '' ? nodeName : given.body.Node,
+    node: given.node ?? nodeName,
     lockDelayNs: given.lockDelayNs,
     behavior: given.body.Behavior === '' ? 'release' : given.body.Behavior,
     ttl: given.body.TTL,

@@ -136,6 +136,9 @@ describe('session', () => {
     ['{"Checks":["b"]}', { checks: ['b'] }],
     ['{"Checks":["b"],"NodeChecks":[]}', { nodeChecks: [] }],
     ['{"Checks":null,"NodeChecks":null}', { nodeChecks: [] }],
+    // An empty name is passed on, and refused there.
+    ['{"Node":""}', { node: '' }],
+    ['{"Node":null}', {}],
     [
       '{"ServiceChecks":[{"ID":"a","More":1}],"Node":"x","Behavior":"delete"}',
       { serviceChecks: [{ ID: 'a', Namespace: '' }], node: 'x', behavior: 'delete' },
@@ -150,6 +153,7 @@ describe('session', () => {
     ['[]', 'json: cannot unmarshal array into Go value of type struct'],
     ['{"LockDelay":"abc"}', 'time: invalid duration "abc"'],
     ['{"Checks":"x"}', 'json: cannot unmarshal string into Go struct field .Checks of type []'],
+    ['{"Node":1}', 'json: cannot unmarshal number into Go struct field .Node of type string'],
   ])('create %s is refused', async (body, complaint) => {
     expect(await put('/v1/session/create', body)).toMatchObject({
       status: 400,
@@ -179,6 +183,15 @@ describe('coordinate', () => {
     expect(answer).toMatchObject({ status: 200, text: '' });
     expect(answer.headers['content-type']).toBeUndefined();
     expect(server.backend.lastCall().args).toEqual({ node: 'x', coordinate: coord });
+  });
+
+  test.each([
+    ['', 'dc2'],
+    ['?dc=dc3', 'dc3'],
+  ])('update%s goes to the datacenter %s', async (query, datacenter) => {
+    const body = JSON.stringify({ Node: 'x', Coord: coord, Datacenter: 'dc2' });
+    await put(`/v1/coordinate/update${query}`, body);
+    expect(server.backend.lastCall().options).toMatchObject({ datacenter });
   });
 
   test.each([
