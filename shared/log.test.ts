@@ -15,6 +15,17 @@ test('a line has the level padded and values with blanks quoted', () => {
   );
 });
 
+test.each([
+  ['/v1/kv/a?dc=dc1&raw', '/v1/kv/a?dc=dc1&raw'],
+  ['say "hi"', '"say "hi""'],
+  ['"hi"', '"hi"'],
+  ['two\nlines', '"two\\nlines"'],
+  ['a\x07b', 'a\\u0007b'],
+])('the value %j is written %s', (value, written) => {
+  expect(formatLogLine({ ...record, fields: { value } })).toMatch(/: value=/);
+  expect(formatLogLine({ ...record, fields: { value } }).split(': value=')[1]).toBe(written);
+});
+
 test('local time carries a numeric offset', () => {
   expect(formatLogLine(record, 60)).toMatch(/^2026-11-21T08:14:52\.007\+0100 /);
   expect(formatLogLine(record, -210)).toMatch(/^2026-11-21T03:44:52\.007-0330 /);

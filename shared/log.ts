@@ -97,6 +97,9 @@ function formatLogTime(timeMs: number, offsetMinutes: number): string {
   return `${iso.slice(0, -1)}${sign}${two(Math.floor(abs / 60))}${two(abs % 60)}`;
 }
 
+/** Blanks bring quotes, which inner quotes do not escape; what would break the line is escaped. */
 function formatFieldValue(text: string): string {
-  return /[\s"=]/.test(text) ? JSON.stringify(text) : text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these are what a line must not hold
+  const line = text.replace(/[\x00-\x1f\x7f]/g, (c) => JSON.stringify(c).slice(1, -1));
+  return /\s/.test(text) ? `"${line}"` : line;
 }

@@ -33,6 +33,7 @@ import { createRemoteExec } from './remote-exec/remote-exec.ts';
 import type { Stats } from './self.ts';
 import { httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
 import { loadUiAssets } from './ui-assets.ts';
+import { uiFolder } from './ui-folder.ts';
 
 /** What differs between a server and a client behind the same agent. */
 export interface Core {
@@ -309,11 +310,12 @@ async function startHttp(
   const { config, env, log } = options;
   if (config.ports.http <= 0) return undefined;
   const settings = httpConfig(config);
-  const uiAssets = settings.uiEnabled ? loadUiAssets(settings.uiContentPath, log) : undefined;
+  const builtIn = () => loadUiAssets(settings.uiContentPath, log);
+  const uiAssets = config.uiDir === '' ? builtIn : () => uiFolder(config.uiDir);
   const server = await startHttpServer({
     listen: listenAddresses(config),
     dependencies: { backend, agent: api, env, metrics, log: log.named('http'), compileFilter },
-    config: { ...settings, uiAssets },
+    config: { ...settings, uiAssets: settings.uiEnabled ? uiAssets() : undefined },
   });
   for (const address of server.addresses) {
     log.info('Started HTTP server', { address: `${address.host}:${address.port}`, network: 'tcp' });

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import { inNetworks } from '../config/cidr.ts';
 import type { Config, GossipTuning } from '../config/config.ts';
 import { createGossipPool, type KeyedGossipPool } from '../gossip/gossip-pool.ts';
 import { LAN_TIMERS, WAN_TIMERS } from '../gossip/timers.ts';
@@ -39,6 +40,7 @@ function lanConfig(config: Config, nodeId: string): GossipConfig {
     snapshotPath: dataFile(config, 'local.snapshot'),
     keyringPath: keyringFile(config, 'local.keyring'),
     mergeCheck: (members) => lanMergeProblem(self, members),
+    isAllowedAddress: allowed(config.serfLanAllowedCidrs),
   };
 }
 
@@ -56,6 +58,7 @@ function wanConfig(config: Config, nodeId: string): GossipConfig {
     snapshotPath: dataFile(config, 'remote.snapshot'),
     keyringPath: keyringFile(config, 'remote.keyring'),
     mergeCheck: (members) => wanMergeProblem(members),
+    isAllowedAddress: allowed(config.serfWanAllowedCidrs),
   };
 }
 
@@ -66,6 +69,10 @@ function commonConfig(config: Config) {
     encryptVerifyOutgoing: config.encryptVerifyOutgoing,
     rejoinAfterLeave: config.rejoinAfterLeave,
   };
+}
+
+function allowed(networks: readonly string[]): ((address: string) => boolean) | undefined {
+  return networks.length === 0 ? undefined : inNetworks(networks);
 }
 
 function tuned(profile: GossipTimers, tuning: GossipTuning, reconnectTimeoutMs: number): GossipTimers {

@@ -51,6 +51,7 @@ export function httpConfig(config: Config): HttpConfig {
     maxQueryTimeMs: config.maxQueryTimeMs,
     disableHttpUnprintableCharFilter: config.disableHttpUnprintableCharFilter,
     discoveryMaxStaleMs: config.discoveryMaxStaleMs,
+    useCache: config.http.useCache,
     disableCoordinates: config.disableCoordinates,
     translateWanAddrs: config.translateWanAddrs,
     maxConnectionsPerClient: config.http.maxConnsPerClient,

@@ -117,8 +117,35 @@ test('a data directory that is none is refused, except in dev mode, which keeps 
   expect(dataDirProblem?.('/does/not/exist/yet')).toBeUndefined();
 });
 
+test('a folder for the UI switches it on', () => {
+  expect(build({ ...valid, ui_dir: '/my/ui' })).toMatchObject({ uiEnabled: true, uiDir: '/my/ui' });
+  expect(build({ ...valid, ui_config: { dir: '/my/ui' } }, true)).toMatchObject({ uiDir: '/my/ui' });
+  expect(build(valid)).toMatchObject({ uiEnabled: false, uiDir: '' });
+});
+
+test('networks that gossip may come from, and the cache of the HTTP API', () => {
+  const tree = { ...valid, serf_lan_allowed_cidrs: ['10.0.0.0/8'], http_config: { use_cache: false } };
+  expect(build(tree)).toMatchObject({
+    serfLanAllowedCidrs: ['10.0.0.0/8'],
+    serfWanAllowedCidrs: [],
+    http: { useCache: false },
+  });
+  expect(build(valid).http.useCache).toBe(true);
+});
+
 test.each<[Tree, string]>([
   [{}, 'data_dir cannot be empty'],
+  [{ ...valid, serf_wan_allowed_cidrs: ['10/8'] }, 'serf_wan_allowed_cidrs: invalid CIDR address: 10/8'],
+  [
+    { ...valid, http_config: { allow_write_http_from: ['x'] } },
+    'http_config.allow_write_http_from: invalid CIDR address: x',
+  ],
+  [
+    { ...valid, ui: true, ui_dir: '/my/ui' },
+    'Both the ui and ui-dir flags were specified, please provide only one.\n' +
+      'If trying to use your own web UI resources, use the ui-dir flag.\n' +
+      'The web UI is included in the binary so use ui to enable it',
+  ],
   [{ ...valid, datacenter: 'a b' }, 'datacenter cannot be "a b". Please use only [a-z0-9-_]'],
   [{ ...valid, datacenter: '' }, 'datacenter cannot be empty'],
   [{ ...valid, node_name: '' }, 'node_name cannot be empty'],

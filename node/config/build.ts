@@ -74,6 +74,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
   const datacenter = reader.text('datacenter', 'dc1').toLowerCase();
   const enableScriptChecks = reader.bool('enable_script_checks', false);
   const expect = reader.int('bootstrap_expect', 0);
+  const uiDir = reader.text('ui_config.dir', reader.text('ui_dir', ''));
   return {
     isDev,
     isServer,
@@ -90,6 +91,8 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     advertiseAddressWan,
     taggedAddresses: textMap(reader.raw('tagged_addresses')),
     serfLanBind: expandAddress(reader.text('serf_lan', ''), host.interfaces) || bindAddress,
+    serfLanAllowedCidrs: texts(reader.raw('serf_lan_allowed_cidrs')),
+    serfWanAllowedCidrs: texts(reader.raw('serf_wan_allowed_cidrs')),
     serfWanBind: expandAddress(reader.text('serf_wan', ''), host.interfaces) || bindAddress,
     httpAddresses: addressesFor('http'),
     dnsAddresses: addressesFor('dns'),
@@ -126,6 +129,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
       blockEndpoints: texts(reader.raw('http_config.block_endpoints')),
       responseHeaders: textMap(reader.raw('http_config.response_headers')),
       allowWriteHttpFrom: texts(reader.raw('http_config.allow_write_http_from')),
+      useCache: reader.bool('http_config.use_cache', true),
       maxConnsPerClient: reader.int('limits.http_max_conns_per_client', 200),
     },
     kvMaxValueSize: reader.int('limits.kv_max_value_size', 524_288),
@@ -147,7 +151,8 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     disableCoordinates: reader.bool('disable_coordinates', false),
     coordinateIntervalMs: isDev ? 100 : 15_000,
     translateWanAddrs: reader.bool('translate_wan_addrs', false),
-    uiEnabled: reader.bool('ui_config.enabled', reader.bool('ui', isDev)),
+    uiEnabled: uiDir !== '' || reader.bool('ui_config.enabled', reader.bool('ui', isDev)),
+    uiDir,
     uiContentPath: reader.text('ui_config.content_path', reader.text('ui_content_path', '/ui/')),
     telemetry: telemetrySettings(reader, isDev),
     autopilot: autopilotSettings(reader),

@@ -99,6 +99,9 @@ export interface Config {
   readonly taggedAddresses: Readonly<Record<string, string>>;
   readonly serfLanBind: string;
   readonly serfWanBind: string;
+  /** Networks whose members the pool takes in; empty means all. */
+  readonly serfLanAllowedCidrs: readonly string[];
+  readonly serfWanAllowedCidrs: readonly string[];
   readonly httpAddresses: readonly string[];
   readonly dnsAddresses: readonly string[];
   /** What the banner shows. */
@@ -134,6 +137,8 @@ export interface Config {
     readonly blockEndpoints: readonly string[];
     readonly responseHeaders: Readonly<Record<string, string>>;
     readonly allowWriteHttpFrom: readonly string[];
+    /** Whether `?cached` means anything. */
+    readonly useCache: boolean;
     readonly maxConnsPerClient: number;
   };
   readonly kvMaxValueSize: number;
@@ -158,6 +163,8 @@ export interface Config {
   readonly coordinateIntervalMs: number;
   readonly translateWanAddrs: boolean;
   readonly uiEnabled: boolean;
+  /** Folder from which the UI is served in place of the built-in one; '' means the built-in one. */
+  readonly uiDir: string;
   readonly uiContentPath: string;
   readonly telemetry: TelemetrySettings;
   /** What the first leader stores. */

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { metadataProblem } from '../../shared/metadata.ts';
 import { isAnyAddress } from './addresses.ts';
+import { inNetworks } from './cidr.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { Tree } from './decode.ts';
@@ -57,6 +58,17 @@ export function validateConfig(
   validateLimits(config);
   validateNodeMeta(config.nodeMeta);
   validateListeners(config);
+  validateNetworks('serf_lan_allowed_cidrs', config.serfLanAllowedCidrs);
+  validateNetworks('serf_wan_allowed_cidrs', config.serfWanAllowedCidrs);
+  validateNetworks('http_config.allow_write_http_from', config.http.allowWriteHttpFrom);
+  if (config.uiDir !== '' && tree.ui === true) {
+    throw new ConfigError(
+      'Both the ui and ui-dir flags were specified, please provide only one.\n' +
+        'If trying to use your own web UI resources, use the ui-dir flag.\n' +
+        'The web UI is included in the binary so use ui to enable it',
+      { keys: ['ui', 'ui_dir'] },
+    );
+  }
   if (config.encrypt !== '') validateKey(config.encrypt);
 }
 
@@ -187,6 +199,15 @@ function validateListeners(config: Config): void {
   if (config.isServer) claim('RPC Advertise', config.advertiseAddress, config.ports.server);
   claim('Serf Advertise LAN', config.advertiseAddress, config.ports.serfLan);
   if (config.isServer) claim('Serf Advertise WAN', config.advertiseAddressWan, config.ports.serfWan);
+}
+
+function validateNetworks(key: string, networks: readonly string[]): void {
+  try {
+    inNetworks(networks);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`${key}: ${problem}`, { keys: [key] });
+  }
 }
 
 function validateKey(key: string): void {

@@ -163,7 +163,9 @@ export class PoolDriver {
       );
       return;
     }
-    this.feedSwim({ kind: 'message', message: decoded, host: from.host, port: from.port });
+    const isAllowed = decoded.type !== 'alive' || this.#setup.config.isAllowedAddress?.(from.host) !== false;
+    if (isAllowed) this.feedSwim({ kind: 'message', message: decoded, host: from.host, port: from.port });
+    else this.#swimLog.debug(`memberlist: Blocked alive message: ${from.host} is not allowed`);
   }
 
   #onSwimEffect(effect: SwimEffect): void {
@@ -236,7 +238,10 @@ export class PoolDriver {
   }
 
   #refusal(alive: Alive): string | undefined {
-    return this.#setup.config.mergeCheck([claimedMember(alive.node, alive, 'none')], false);
+    const { nodeName, isAllowedAddress, mergeCheck } = this.#setup.config;
+    const member = claimedMember(alive.node, alive, 'none');
+    const isAllowed = alive.node === nodeName || isAllowedAddress?.(member.address) !== false;
+    return isAllowed ? mergeCheck([member], false) : `${member.address} is not allowed`;
   }
 
   #schedule(): void {

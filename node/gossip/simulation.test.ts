@@ -223,6 +223,21 @@ describe('single members', () => {
     expect(messages.some((text) => text.includes("Member 'n5' part of wrong datacenter 'dc2'"))).toBe(true);
   });
 
+  it('members with addresses outside of the allowed networks are not taken in', async () => {
+    const world = new World(11);
+    const isAllowedAddress = (address: string) => address !== hostOf(5);
+    await world.grow(2, { isAllowedAddress });
+    const { pool } = await world.start(5);
+    await world.during(pool.join([hostOf(0)], true));
+    await world.passSeconds(30);
+    expect([world.member(0).statuses(), world.member(1).statuses()]).toEqual([
+      { n0: 'alive', n1: 'alive' },
+      { n0: 'alive', n1: 'alive' },
+    ]);
+    const messages = world.member(0).records.map((record) => record.message);
+    expect(messages.some((text) => text.includes(`${hostOf(5)} is not allowed`))).toBe(true);
+  });
+
   it('a failed member can be forced out, and with prune it is gone', async () => {
     const world = new World(10);
     await world.grow(4);

@@ -73,6 +73,8 @@ export interface GossipConfig {
    * `isJoin` is true for a join push/pull with the complete remote list.
    */
   readonly mergeCheck: (members: readonly GossipMember[], isJoin: boolean) => string | undefined;
+  /** Which IP addresses may announce members and be announced; undefined: all. */
+  readonly isAllowedAddress?: ((address: string) => boolean) | undefined;
 }
 
 export interface GossipPool {

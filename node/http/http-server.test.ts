@@ -122,6 +122,14 @@ describe('routing', () => {
     expect(again).toMatchObject({ status: 304, text: '' });
     expect(again.headers['content-length']).toBeUndefined();
   });
+
+  test("what a user's own UI may load is the user's business", async () => {
+    const asset = { body: Buffer.from('<html>'), contentType: 'text/html', headers: ['X-Own', '1'] };
+    const server = await start({ uiEnabled: true, uiAssets: () => asset });
+    const { headers } = await send(server, 'GET', '/ui/');
+    expect(headers).toMatchObject({ 'x-own': '1' });
+    expect(headers['content-security-policy']).toBeUndefined();
+  });
 });
 
 describe('settings', () => {

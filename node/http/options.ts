@@ -32,6 +32,8 @@ export interface UiAsset {
   readonly contentType: string;
   /** Quoted; changes with the body. Without it nothing is cached. */
   readonly etag?: string;
+  /** Names and values in turn, in place of those that guard the built-in UI. */
+  readonly headers?: readonly string[];
 }
 
 /** Settings; durations in milliseconds, sizes in bytes. All of it may change by `HttpServer.configure`. */

@@ -90,7 +90,7 @@ export function errorReply(thrown: unknown, headers: readonly string[] = NO_HEAD
   const error = toConsulError(thrown);
   const status = statusOf(error);
   const isRateLimited = status === 429 && error.message.includes('RPC rate limit exceeded');
-  const closes = error.code === 'shutting-down';
+  const closes = error.code === 'shutting-down' || error.code === 'too-large';
   return { ...textReply(status, isRateLimited ? '' : error.message, headers), error, closes };
 }
 

@@ -35,7 +35,7 @@ function assetReply(
   const asset = config.uiAssets?.(name) ?? (fallback === undefined ? undefined : config.uiAssets?.(fallback));
   if (asset === undefined) return NOT_FOUND;
   const { body, contentType, etag } = asset;
-  const headers = ['Content-Type', contentType, ...UI_HEADERS];
+  const headers = ['Content-Type', contentType, ...(asset.headers ?? UI_HEADERS)];
   if (etag === undefined) return { status: 200, headers, body };
   headers.push('ETag', etag);
   return isUnchanged(ifNoneMatch, etag) ? { status: 304, headers, body: '' } : { status: 200, headers, body };

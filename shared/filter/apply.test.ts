@@ -185,6 +185,8 @@ describe('what is refused', () => {
     ['"a" == ServiceID', '1:5 (4)'],
     ['Port ==', '1:8 (7)'],
     ['Status', '1:7 (6)'],
+    ['Port == -', '1:10 (9)'],
+    ['Port == -x', '1:10 (9)'],
     ['NodeMeta.odd-key == v', '1:13 (12)'],
     ['ServiceID == a AND ServicePort == 80', '1:16 (15)'],
     ['"é" == x', '1:5 (5)'],

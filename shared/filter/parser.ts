@@ -243,7 +243,12 @@ class Parser {
   #number(): string | undefined {
     const found = this.#pattern(/-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?/y);
     if (found === undefined) {
-      this.#missed('"-"', '"0"', '[1-9]');
+      this.#missed('"-"');
+      // A minus without its number: the number is what is missed.
+      const sign = this.#text.charAt(this.#at) === '-' ? 1 : 0;
+      this.#at += sign;
+      this.#missed('"0"', '[1-9]');
+      this.#at -= sign;
       return undefined;
     }
     const next = this.#text.charAt(this.#at);

@@ -250,7 +250,7 @@ describe('a restart', () => {
     await second.stop();
     expect(lines.sort()).toEqual([
       `[WARN]  agent: Failed to restore check: check=script error="Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true"`,
-      `[WARN]  agent: Failed to restore check: check=service:web error="ServiceID \\"web\\" does not exist"`,
+      `[WARN]  agent: Failed to restore check: check=service:web error="ServiceID "web" does not exist"`,
     ]);
     expect(readdirSync(join(dataDir, 'checks'))).toEqual([]);
   });

@@ -1,13 +1,13 @@
 /** `/v1/txn`. */
 
-import { badRequest } from '../../../shared/errors.ts';
+import { badRequest, ConsulError } from '../../../shared/errors.ts';
 import type { TxnOp, TxnOutcome } from '../../../shared/types/txn.ts';
 import { isTxnWrite } from '../../../shared/types/txn.ts';
 import type { ReadMeta } from '../../rpc/backend.ts';
 import { txnApply, txnRead } from '../../rpc/txn-endpoints.ts';
 import { decodeJson, GoJsonError } from '../go-json.ts';
 import { readOptions } from '../read-options.ts';
-import { embeddedMeta, jsonReply, metaHeaders, type Reply, tooLarge } from '../reply.ts';
+import { embeddedMeta, jsonReply, metaHeaders, type Reply } from '../reply.ts';
 import type { HttpRequest } from '../request.ts';
 import { route } from '../router.ts';
 import { toTxnOp, txnBody } from '../txn-body.ts';
@@ -43,17 +43,22 @@ async function operations(request: HttpRequest): Promise<TxnOp[]> {
   const limit = Math.max(txnMaxReqLen, kvMaxValueSize);
   const decoded = decode(await request.body(limit, (announced) => tooLargeText(announced, limit)));
   if (decoded.length > MOST_OPERATIONS) {
-    throw tooLarge(`Transaction contains too many operations (${decoded.length} > ${MOST_OPERATIONS})`);
+    throw tooMuch(`Transaction contains too many operations (${decoded.length} > ${MOST_OPERATIONS})`);
   }
   const ops = decoded.map(toTxnOp).filter((op) => op !== undefined);
   for (const op of ops) {
     const size = op.kind === 'kv' ? (op.value?.length ?? 0) : 0;
     if (op.kind === 'kv' && size > kvMaxValueSize) {
       const key = JSON.stringify(op.key);
-      throw tooLarge(`Value for key ${key} is too large (${size} > ${kvMaxValueSize} bytes)`);
+      throw tooMuch(`Value for key ${key} is too large (${size} > ${kvMaxValueSize} bytes)`);
     }
   }
   return ops;
+}
+
+/** The body has been read whole, so the connection may go on. */
+function tooMuch(text: string): ConsulError {
+  return new ConsulError('refused', 413, text);
 }
 
 function decode(body: Uint8Array) {
