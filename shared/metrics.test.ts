@@ -160,3 +160,57 @@ test('another filter shows other names, with what was counted before', () => {
   metrics.setFilter({ prefixFilter: ['+consul.rpc'], isKeptByDefault: false });
   expect(shown()).toEqual(['consul.rpc.query', 'consul.h.rpc.open']);
 });
+
+describe('labels', () => {
+  test('tell metrics of one name apart, in both forms', async () => {
+    const metrics = new Metrics({ prometheusRetentionMs: 60_000 });
+    metrics.start(env.clock);
+    for (const node of ['b', 'a']) metrics.counter('api', { node }).add();
+    expect(metrics.counter('api', { node: 'a' })).toBe(metrics.counter('api', { node: 'a' }));
+    metrics.sample('time', { node: 'a' }).add(3);
+    expect(metrics.report().Counters.map(({ Name, Labels }) => [Name, Labels])).toEqual([
+      ['consul.api', { node: 'a' }],
+      ['consul.api', { node: 'b' }],
+    ]);
+    expect(metrics.prometheusText().split('\n')).toEqual([
+      '# HELP consul_api consul_api',
+      '# TYPE consul_api counter',
+      'consul_api{node="a"} 1',
+      'consul_api{node="b"} 1',
+      '# HELP consul_time consul_time',
+      '# TYPE consul_time summary',
+      'consul_time{node="a",quantile="0.5"} 3',
+      'consul_time{node="a",quantile="0.9"} 3',
+      'consul_time{node="a",quantile="0.99"} 3',
+      'consul_time_sum{node="a"} 3',
+      'consul_time_count{node="a"} 1',
+      '',
+    ]);
+  });
+});
+
+describe('a sink', () => {
+  test('hears every number that is not hidden, of old and new metrics', () => {
+    const metrics = new Metrics({ hostname: 'h1', prefixFilter: ['-consul.hidden'] });
+    const heard: string[] = [];
+    const old = metrics.counter('old');
+    const hear =
+      (kind: string) =>
+      ({ name, plainName }: { name: string; plainName: string }, value: number) =>
+        void heard.push(`${kind} ${name} ${plainName} ${value}`);
+    metrics.setSink({ counter: hear('c'), sample: hear('s'), gauge: hear('g') });
+    old.add();
+    metrics.sample('new').add(2);
+    metrics.gauge('size').set(3);
+    metrics.counter('hidden').add();
+    metrics.gauge('hidden').set(1);
+    expect(heard).toEqual([
+      'c consul.old consul.old 1',
+      's consul.new consul.new 2',
+      'g consul.h1.size consul.size 3',
+    ]);
+    metrics.setFilter({});
+    metrics.counter('hidden').add();
+    expect(heard.at(-1)).toBe('c consul.hidden consul.hidden 1');
+  });
+});

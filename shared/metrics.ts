@@ -1,13 +1,29 @@
 /** Counters, samples and gauges in intervals of ten seconds, as `/v1/agent/metrics` shows them (reference: telemetry). */
 
 import type { Clock, Timer } from './env.ts';
+import {
+  type Counter,
+  type Emit,
+  type Gauge,
+  GaugeSeries,
+  type Labels,
+  type MetricIdentity,
+  type MetricsSink,
+  type Sample,
+  Series,
+  type Totals,
+} from './metrics-series.ts';
+
+export type { Counter, Gauge, Labels, MetricIdentity, MetricsSink, Sample } from './metrics-series.ts';
 
 export const INTERVAL_MS = 10_000;
 
 const SHORTEST_MS = 500;
 
-/** The newest samples that quantiles are made of. */
-const RECENT_SAMPLES = 512;
+/** Finished intervals that are kept: the last minute. */
+const KEPT_REPORTS = 6;
+
+const NO_LABELS: Labels = {};
 
 export interface MetricsFilter {
   /** Entries `+name.prefix` or `-name.prefix`; the longest that fits decides. */
@@ -25,35 +41,10 @@ export interface MetricsOptions extends MetricsFilter {
   readonly prometheusRetentionMs?: number;
 }
 
-/** Adding to one costs a few additions: handles are made once and kept. */
-export interface Counter {
-  /** @param amount default 1 */
-  add(amount?: number): void;
-}
-
-export interface Sample {
-  add(value: number): void;
-}
-
-export interface Gauge {
-  set(value: number): void;
-  /** It has no value for now, and is not shown. */
-  clear(): void;
-}
-
-/** Numbers of one interval. */
-interface Totals {
-  count: number;
-  sum: number;
-  sumOfSquares: number;
-  min: number;
-  max: number;
-}
-
 export interface GaugeRow {
   readonly Name: string;
   readonly Value: number;
-  readonly Labels: Readonly<Record<string, string>>;
+  readonly Labels: Labels;
 }
 
 /** `Rate` is per second. */
@@ -66,7 +57,7 @@ export interface SampleRow {
   readonly Max: number;
   readonly Mean: number;
   readonly Stddev: number;
-  readonly Labels: Readonly<Record<string, string>>;
+  readonly Labels: Labels;
 }
 
 export interface MetricsReport {
@@ -81,7 +72,7 @@ export interface MetricsReport {
 /**
  * All metrics of one agent.
  *
- * Invariant: `#finished` is the report of the interval before the one that is being filled, once there is one.
+ * Invariant: `#finished` holds the reports of the newest finished intervals, oldest first.
  */
 export class Metrics {
   readonly #options: MetricsOptions;
@@ -92,7 +83,8 @@ export class Metrics {
   readonly #collectors: (() => void)[] = [];
   #clock: Clock | undefined;
   #startedAtMs = 0;
-  #finished: MetricsReport | undefined;
+  #finished: readonly MetricsReport[] = [];
+  #sink: MetricsSink | undefined;
 
   constructor(options: MetricsOptions = {}) {
     this.#options = options;
@@ -102,21 +94,25 @@ export class Metrics {
   /** Shows other names from now on; what was counted before stays counted. */
   setFilter(filter: MetricsFilter): void {
     this.#filter = filter;
-    const all: readonly ReadonlyMap<string, Series | GaugeSeries>[] = [
-      this.#counters,
-      this.#samples,
-      this.#gauges,
-    ];
-    for (const map of all) for (const series of map.values()) series.isKept = this.#isKept(series.filterName);
+    for (const map of [this.#counters, this.#samples, this.#gauges])
+      for (const series of map.values()) series.isKept = this.#isKept(series.identity.plainName);
+  }
+
+  /** Tells it every number from now on. */
+  setSink(sink: MetricsSink): void {
+    this.#sink = sink;
+    for (const counter of this.#counters.values()) counter.emit = counterOf(sink);
+    for (const sample of this.#samples.values()) sample.emit = sampleOf(sink);
+    for (const gauge of this.#gauges.values()) gauge.emit = gaugeOf(sink);
   }
 
   /** @param name without the prefix, such as `raft.apply` */
-  counter(name: string): Counter {
-    return this.#series(this.#counters, name, false);
+  counter(name: string, labels: Labels = NO_LABELS): Counter {
+    return this.#series(this.#counters, name, labels, counterOf(this.#sink), false);
   }
 
-  sample(name: string): Sample {
-    return this.#series(this.#samples, name, this.isPrometheusOn);
+  sample(name: string, labels: Labels = NO_LABELS): Sample {
+    return this.#series(this.#samples, name, labels, sampleOf(this.#sink), this.isPrometheusOn);
   }
 
   gauge(name: string): Gauge {
@@ -124,8 +120,9 @@ export class Metrics {
     const full = this.#fullName(hostname === undefined || hostname === '' ? name : `${hostname}.${name}`);
     const known = this.#gauges.get(full);
     if (known !== undefined) return known;
-    const filterName = this.#fullName(name);
-    const gauge = new GaugeSeries(filterName, this.#isKept(filterName));
+    const plainName = this.#fullName(name);
+    const identity = { name: full, plainName, labels: NO_LABELS };
+    const gauge = new GaugeSeries(identity, this.#isKept(plainName), gaugeOf(this.#sink));
     this.#gauges.set(full, gauge);
     return gauge;
   }
@@ -158,9 +155,15 @@ export class Metrics {
 
   /** The last finished interval; in the first ten seconds, what there is so far. */
   report(): MetricsReport {
-    if (this.#finished !== undefined) return this.#finished;
+    const newest = this.#finished.at(-1);
+    if (newest !== undefined) return newest;
     this.#collect();
     return this.#current(this.#startedAtMs);
+  }
+
+  /** The finished intervals of the last minute, oldest first. */
+  reports(): readonly MetricsReport[] {
+    return this.#finished;
   }
 
   /** The text form, version 0.0.4. Counts and sums are since the start, quantiles of the newest samples. */
@@ -171,20 +174,25 @@ export class Metrics {
     const each = <S extends GaugeSeries | Series>(
       map: ReadonlyMap<string, S>,
       type: string,
-      lines: (name: string, series: S) => string[],
+      lines: (name: string, labels: Labels, series: S) => string[],
     ) => {
-      for (const [full, series] of sorted(map)) {
+      let previous = '';
+      for (const series of sorted(map)) {
         if (!series.isKept || series.isUnused || series.lastUpdateMs < oldestMs) continue;
-        const name = full.replace(/[^a-zA-Z0-9_]/g, '_');
-        blocks.push(`# HELP ${name} ${name}`, `# TYPE ${name} ${type}`, ...lines(name, series));
+        const name = series.identity.name.replace(/[^a-zA-Z0-9_]/g, '_');
+        if (name !== previous) blocks.push(`# HELP ${name} ${name}`, `# TYPE ${name} ${type}`);
+        blocks.push(...lines(name, series.identity.labels, series));
+        previous = name;
       }
     };
-    each(this.#gauges, 'gauge', (name, gauge) => [`${name} ${gauge.value}`]);
-    each(this.#counters, 'counter', (name, counter) => [`${name} ${counter.allSum}`]);
-    each(this.#samples, 'summary', (name, sample) => [
-      ...QUANTILES.map((q) => `${name}{quantile="${q}"} ${sample.quantile(q)}`),
-      `${name}_sum ${sample.allSum}`,
-      `${name}_count ${sample.allCount}`,
+    each(this.#gauges, 'gauge', (name, _, gauge) => [`${name} ${gauge.value}`]);
+    each(this.#counters, 'counter', (name, labels, counter) => [
+      `${name}${inBraces(labels)} ${counter.allSum}`,
+    ]);
+    each(this.#samples, 'summary', (name, labels, sample) => [
+      ...QUANTILES.map((q) => `${name}${inBraces({ ...labels, quantile: String(q) })} ${sample.quantile(q)}`),
+      `${name}_sum${inBraces(labels)} ${sample.allSum}`,
+      `${name}_count${inBraces(labels)} ${sample.allCount}`,
     ]);
     return blocks.map((line) => `${line}\n`).join('');
   }
@@ -193,7 +201,7 @@ export class Metrics {
     this.#collect();
     const nowMs = clock.nowMs();
     // The timer fires at the end of the interval or shortly after.
-    this.#finished = this.#current(nowMs - INTERVAL_MS / 2);
+    this.#finished = [...this.#finished, this.#current(nowMs - INTERVAL_MS / 2)].slice(-KEPT_REPORTS);
     for (const series of [...this.#counters.values(), ...this.#samples.values()]) series.finish(nowMs);
     for (const gauge of this.#gauges.values()) gauge.finish(nowMs);
   }
@@ -204,13 +212,13 @@ export class Metrics {
 
   #current(atMs: number): MetricsReport {
     const rows = (map: ReadonlyMap<string, Series>) =>
-      sorted(map).flatMap(([name, { totals, isKept }]) =>
-        totals.count === 0 || !isKept ? [] : [sampleRow(name, totals)],
+      sorted(map).flatMap(({ identity, totals, isKept }) =>
+        totals.count === 0 || !isKept ? [] : [sampleRow(identity, totals)],
       );
     return {
       Timestamp: timestamp(Math.floor(atMs / INTERVAL_MS) * INTERVAL_MS),
-      Gauges: sorted(this.#gauges).flatMap(([Name, gauge]) =>
-        gauge.isUnused || !gauge.isKept ? [] : [{ Name, Value: gauge.value, Labels: {} }],
+      Gauges: sorted(this.#gauges).flatMap(({ identity, value, isUnused, isKept }) =>
+        isUnused || !isKept ? [] : [{ Name: identity.name, Value: value, Labels: {} }],
       ),
       Points: [],
       Counters: rows(this.#counters),
@@ -218,12 +226,20 @@ export class Metrics {
     };
   }
 
-  #series(map: Map<string, Series>, name: string, keepsRecent: boolean): Series {
+  #series(
+    map: Map<string, Series>,
+    name: string,
+    labels: Labels,
+    emit: Emit | undefined,
+    keepsRecent: boolean,
+  ): Series {
     const full = this.#fullName(name);
-    const known = map.get(full);
+    const key = Object.entries(labels).reduce((start, [label, value]) => `${start};${label}=${value}`, full);
+    const known = map.get(key);
     if (known !== undefined) return known;
-    const series = new Series(full, this.#isKept(full), keepsRecent);
-    map.set(full, series);
+    const identity = { name: full, plainName: full, labels };
+    const series = new Series(identity, this.#isKept(full), emit, keepsRecent);
+    map.set(key, series);
     return series;
   }
 
@@ -242,105 +258,10 @@ export class Metrics {
 
 const QUANTILES = [0.5, 0.9, 0.99];
 
-/** Invariant: `totals` are of the interval under way, `allCount` and `allSum` since the start. */
-class Series implements Counter, Sample {
-  totals: Totals = emptyTotals();
-  lastUpdateMs = Number.POSITIVE_INFINITY;
-  /** The name that filters look at. */
-  readonly filterName: string;
-  isKept: boolean;
-  readonly #recent: Float64Array | undefined;
-  #recentCount = 0;
-  #finishedCount = 0;
-  #finishedSum = 0;
-
-  constructor(filterName: string, isKept: boolean, keepsRecent: boolean) {
-    this.filterName = filterName;
-    this.isKept = isKept;
-    this.#recent = keepsRecent ? new Float64Array(RECENT_SAMPLES) : undefined;
-  }
-
-  get isUnused(): boolean {
-    return this.allCount === 0;
-  }
-
-  get allCount(): number {
-    return this.#finishedCount + this.totals.count;
-  }
-
-  get allSum(): number {
-    return this.#finishedSum + this.totals.sum;
-  }
-
-  add(value = 1): void {
-    const { totals } = this;
-    totals.count++;
-    totals.sum += value;
-    totals.sumOfSquares += value * value;
-    if (value < totals.min) totals.min = value;
-    if (value > totals.max) totals.max = value;
-    if (this.#recent !== undefined) this.#recent[this.#recentCount++ % RECENT_SAMPLES] = value;
-  }
-
-  finish(nowMs: number): void {
-    if (this.totals.count === 0) {
-      // Nothing new in a whole interval: quantiles of what was long ago would mislead.
-      this.#recentCount = 0;
-      return;
-    }
-    this.lastUpdateMs = nowMs;
-    this.#finishedCount += this.totals.count;
-    this.#finishedSum += this.totals.sum;
-    this.totals = emptyTotals();
-  }
-
-  quantile(q: number): number {
-    const values = this.#recent?.slice(0, Math.min(this.#recentCount, RECENT_SAMPLES)).sort();
-    if (values === undefined || values.length === 0) return Number.NaN;
-    return values[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN;
-  }
-}
-
-class GaugeSeries implements Gauge {
-  value = 0;
-  isUnused = true;
-  lastUpdateMs = Number.POSITIVE_INFINITY;
-  readonly filterName: string;
-  isKept: boolean;
-  #isSet = false;
-
-  constructor(filterName: string, isKept: boolean) {
-    this.filterName = filterName;
-    this.isKept = isKept;
-  }
-
-  set(value: number): void {
-    this.value = value;
-    this.isUnused = false;
-    this.#isSet = true;
-  }
-
-  clear(): void {
-    this.isUnused = true;
-  }
-
-  finish(nowMs: number): void {
-    if (this.#isSet) this.lastUpdateMs = nowMs;
-    this.#isSet = false;
-  }
-}
-
-function emptyTotals(): Totals {
-  return {
-    count: 0,
-    sum: 0,
-    sumOfSquares: 0,
-    min: Number.POSITIVE_INFINITY,
-    max: Number.NEGATIVE_INFINITY,
-  };
-}
-
-function sampleRow(name: string, { count, max, min, sum, sumOfSquares }: Totals): SampleRow {
+function sampleRow(
+  { name, labels }: MetricIdentity,
+  { count, max, min, sum, sumOfSquares }: Totals,
+): SampleRow {
   const variance = count < 2 ? 0 : (count * sumOfSquares - sum * sum) / (count * (count - 1));
   return {
     Name: name,
@@ -351,12 +272,30 @@ function sampleRow(name: string, { count, max, min, sum, sumOfSquares }: Totals)
     Max: max,
     Mean: sum / count,
     Stddev: Math.sqrt(Math.max(0, variance)),
-    Labels: {},
+    Labels: labels,
   };
 }
 
-function sorted<S>(map: ReadonlyMap<string, S>): [string, S][] {
-  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+function sorted<S>(map: ReadonlyMap<string, S>): S[] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, series]) => series);
+}
+
+/** Prometheus' form of labels; nothing for none. */
+function inBraces(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function counterOf(sink: MetricsSink | undefined): Emit | undefined {
+  return sink && ((metric, amount) => sink.counter(metric, amount));
+}
+
+function sampleOf(sink: MetricsSink | undefined): Emit | undefined {
+  return sink && ((metric, value) => sink.sample(metric, value));
+}
+
+function gaugeOf(sink: MetricsSink | undefined): Emit | undefined {
+  return sink && ((metric, value) => sink.gauge(metric, value));
 }
 
 function timestamp(ms: number): string {

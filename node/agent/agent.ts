@@ -3,6 +3,7 @@
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
+import { metricsDump } from '../../shared/metrics-dump.ts';
 import type { Config } from '../config/config.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';
 import type { Backend } from '../rpc/backend.ts';
@@ -32,6 +33,7 @@ import { createPools, type Pools } from './pools.ts';
 import { createRemoteExec } from './remote-exec/remote-exec.ts';
 import type { Stats } from './self.ts';
 import { httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
+import { startTelemetrySinks } from './telemetry/sinks.ts';
 import { loadUiAssets } from './ui-assets.ts';
 import { uiFolder } from './ui-folder.ts';
 
@@ -72,6 +74,8 @@ export interface Agent {
   leave(): Promise<void>;
   shutdown(): Promise<void>;
   reload(): Promise<void>;
+  /** Everything counted in the last minute, a line each. */
+  metricsDump(): string;
 }
 
 /** @throws Error when the data directory is unusable */
@@ -105,6 +109,7 @@ export function createAgent(options: AgentOptions): Agent {
     nodeId,
     async start() {
       if (dataDir !== undefined) lock = await takeDataDir(dataDir, env, log);
+      stopMetrics.push(startTelemetrySinks(config.telemetry, metrics, env.clock, log));
       try {
         await pools.lan.start();
         await pools.wan?.start();
@@ -163,6 +168,7 @@ export function createAgent(options: AgentOptions): Agent {
         local.resumeSync();
       }
     },
+    metricsDump: () => metricsDump(metrics.reports()),
   };
   const api = createAgentApi({
     config,

@@ -5,7 +5,7 @@ import os from 'node:os';
 import { formatDurationMs } from '../../shared/durations.ts';
 import type { Clock } from '../../shared/env.ts';
 import { CONSUL_API_VERSION, type Member } from '../../shared/types/v1.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, HostPort } from '../config/config.ts';
 import { type GossipMember, MEMBER_STATUS_NUMBER } from '../gossip/types.ts';
 import { visibleTags } from './gossip-tags.ts';
 
@@ -93,12 +93,20 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     Telemetry: {
       MetricsPrefix: config.telemetry.prefix,
       DisableHostname: config.telemetry.disableHostname,
+      DogstatsdAddr: collectorText(config.telemetry.dogstatsd),
+      DogstatsdTags: [...config.telemetry.dogstatsdTags],
       FilterDefault: config.telemetry.filterDefault,
       PrometheusRetentionTime: formatDurationMs(config.telemetry.prometheusRetentionMs),
+      StatsdAddr: collectorText(config.telemetry.statsd),
+      StatsiteAddr: collectorText(config.telemetry.statsite),
     },
     TxnMaxReqLen: config.txnMaxReqLen,
     Version: CONSUL_API_VERSION,
   };
+}
+
+function collectorText(collector: HostPort | undefined): string {
+  return collector === undefined ? '' : `${collector.host}:${collector.port}`;
 }
 
 /** `/v1/agent/host`: lower-case inner keys, bytes and seconds. */

@@ -123,6 +123,22 @@ test('a folder for the UI switches it on', () => {
   expect(build(valid)).toMatchObject({ uiEnabled: false, uiDir: '' });
 });
 
+test('collectors of metrics', () => {
+  const telemetry = {
+    statsd_address: 'stats.local:8125',
+    statsite_address: '[::1]:8126',
+    dogstatsd_addr: ':8127',
+    dogstatsd_tags: ['env:prod'],
+  };
+  expect(build({ ...valid, telemetry }).telemetry).toMatchObject({
+    statsd: { host: 'stats.local', port: 8125 },
+    statsite: { host: '::1', port: 8126 },
+    dogstatsd: { host: 'localhost', port: 8127 },
+    dogstatsdTags: ['env:prod'],
+  });
+  expect(build(valid).telemetry).toMatchObject({ statsd: undefined, dogstatsdTags: [] });
+});
+
 test('networks that gossip may come from, and the cache of the HTTP API', () => {
   const tree = { ...valid, serf_lan_allowed_cidrs: ['10.0.0.0/8'], http_config: { use_cache: false } };
   expect(build(tree)).toMatchObject({
@@ -135,6 +151,14 @@ test('networks that gossip may come from, and the cache of the HTTP API', () => 
 
 test.each<[Tree, string]>([
   [{}, 'data_dir cannot be empty'],
+  [
+    { ...valid, telemetry: { statsd_address: 'host' } },
+    'telemetry.statsd_address: invalid address: "host", want host:port',
+  ],
+  [
+    { ...valid, telemetry: { dogstatsd_addr: 'host:70000' } },
+    'telemetry.dogstatsd_addr: invalid address: "host:70000", want host:port',
+  ],
   [{ ...valid, serf_wan_allowed_cidrs: ['10/8'] }, 'serf_wan_allowed_cidrs: invalid CIDR address: 10/8'],
   [
     { ...valid, http_config: { allow_write_http_from: ['x'] } },

@@ -10,6 +10,7 @@ import type {
   Config,
   DnsSettings,
   GossipTuning,
+  HostPort,
   JoinSettings,
   LogSettings,
   Ports,
@@ -240,7 +241,23 @@ function telemetrySettings(reader: TreeReader, isDev: boolean): TelemetrySetting
     filterDefault: reader.bool('telemetry.filter_default', true),
     prefixFilter: texts(reader.raw('telemetry.prefix_filter')),
     prometheusRetentionMs: reader.duration('telemetry.prometheus_retention_time', 0),
+    statsd: collector(reader, 'telemetry.statsd_address'),
+    statsite: collector(reader, 'telemetry.statsite_address'),
+    dogstatsd: collector(reader, 'telemetry.dogstatsd_addr'),
+    dogstatsdTags: texts(reader.raw('telemetry.dogstatsd_tags')),
   };
+}
+
+/** `host:port`, `[v6]:port` or `:port` of this machine. @throws ConfigError */
+function collector(reader: TreeReader, key: string): HostPort | undefined {
+  const given = reader.text(key, '');
+  if (given === '') return undefined;
+  const [, v6, host = v6, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(given) ?? [];
+  if (host === undefined || !(Number(port) > 0 && Number(port) <= 65_535))
+    throw new ConfigError(`${key}: invalid address: ${JSON.stringify(given)}, want host:port`, {
+      keys: [key],
+    });
+  return { host: host === '' ? 'localhost' : host, port: Number(port) };
 }
 
 function autopilotSettings(reader: TreeReader): AutopilotSettings {

@@ -77,6 +77,18 @@ export interface TelemetrySettings {
   readonly prefixFilter: readonly string[];
   /** 0 means that Prometheus gets nothing. */
   readonly prometheusRetentionMs: number;
+  /** Where metrics are sent by UDP; undefined means nowhere. */
+  readonly statsd: HostPort | undefined;
+  /** By TCP. */
+  readonly statsite: HostPort | undefined;
+  /** By UDP, with tags. */
+  readonly dogstatsd: HostPort | undefined;
+  readonly dogstatsdTags: readonly string[];
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Durations in milliseconds. Meaning and defaults of each key: Consul's configuration reference. */

@@ -185,6 +185,7 @@ function createStopper(log: Logger, exit: (code: number) => void) {
       agent = running;
       process.on('SIGINT', () => onSignal('interrupt', !config.skipLeaveOnInterrupt));
       process.on('SIGTERM', () => onSignal('terminated', config.leaveOnTerminate));
+      process.on('SIGUSR1', () => process.stderr.write(running.metricsDump()));
       process.on('SIGHUP', () => {
         log.info('Caught', { signal: 'hangup' });
         log.info('Reloading configuration...');
