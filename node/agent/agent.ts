@@ -84,8 +84,8 @@ export function createAgent(options: AgentOptions): Agent {
   const dataDir = config.dataDir === '' ? undefined : config.dataDir;
   if (dataDir !== undefined) ensureDataDir(dataDir);
   const nodeId = ownNodeId(dataDir, config.nodeId, env);
-  const pools = createPools(config, nodeId, env, log.named(config.isServer ? 'server' : 'client'));
   const metrics = createMetrics(config.telemetry);
+  const pools = createPools(config, nodeId, env, metrics, log.named(config.isServer ? 'server' : 'client'));
   const core = config.isServer
     ? createServerCore(options, nodeId, pools, metrics)
     : createClientCore(options, pools, metrics);
@@ -120,7 +120,7 @@ export function createAgent(options: AgentOptions): Agent {
       }
       stopMetrics.push(collectRuntime(metrics), metrics.start(env.clock));
       collectPoolStats(metrics, pools.lan);
-      dns = await startAgentDns(config, core.backend, env, log);
+      dns = await startAgentDns(config, core.backend, env, metrics, log);
       http = await startHttp(options, core.backend, api, metrics);
       log.info('started state syncer');
       for (const joiner of joiners) await joiner.startJoin();

@@ -10,6 +10,10 @@ interface Asked {
   readonly options: ReadOptions | 'local';
 }
 
+const MAX_STALE_MS = 10_000;
+/** Stands in the list for an answer that was counted as stale. */
+const STALE: Asked = { name: 'stale', args: undefined, options: 'local' };
+
 /** Answers by endpoint name, from memory as long as `lastContactMs` is a number. */
 function lookupsOver(answers: Readonly<Record<string, (args: never) => unknown>>, lastContactMs?: number) {
   const asked: Asked[] = [];
@@ -32,7 +36,8 @@ function lookupsOver(answers: Readonly<Record<string, (args: never) => unknown>>
     datacenter: 'dc1',
     nodeName: 'me',
     random: new SeededRandom(1),
-    staleness: () => ({ allowStale: true, maxStaleMs: 1000 }),
+    staleness: () => ({ allowStale: true, maxStaleMs: MAX_STALE_MS }),
+    staleQueries: { add: () => void asked.push(STALE) },
   });
   return { lookups, asked };
 }
@@ -74,13 +79,14 @@ describe('a prepared query', () => {
         'Catalog.ListDatacenters': () => ['dc1', 'dc2'],
         'PreparedQuery.ExecuteRemote': () => MATCHES,
       },
-      5000,
+      20_000,
     );
     expect(await lookups.preparedQuery('q', 'dc1', '')).toMatchObject({
       datacenter: 'dc2',
       nodes: MATCHES.nodes,
     });
-    const remote = asked.at(-1);
+    const remote = asked.findLast(({ name }) => name !== 'stale');
+    expect(asked).toContain(STALE);
     expect(remote).toMatchObject({ name: 'PreparedQuery.ExecuteRemote', options: { datacenter: 'dc2' } });
   });
 
@@ -104,5 +110,14 @@ describe('the service at an address', () => {
     );
     expect(lookups.serviceByAddress('10.0.0.1')).toBe('web');
     expect(lookups.serviceByAddress('10.0.0.2')).toBeUndefined();
+  });
+
+  it.each([
+    [5000, 0],
+    [5001, 1],
+  ])('%i ms after the leader was heard, %i stale answers are counted', (lastContactMs, count) => {
+    const { lookups, asked } = lookupsOver({ 'Catalog.ServiceAtAddress': () => 'web' }, lastContactMs);
+    expect(lookups.serviceByAddress('10.0.0.1')).toBe('web');
+    expect(asked.filter((each) => each === STALE)).toHaveLength(count);
   });
 });

@@ -2,6 +2,7 @@
 
 import type { DnsLookups, MaybePromise, ServiceLookup } from '../../shared/dns/lookups.ts';
 import type { Random } from '../../shared/env.ts';
+import type { Counter } from '../../shared/metrics.ts';
 import type { HealthEntry, Node } from '../../shared/types/v1.ts';
 import type { Backend, ReadReply } from '../rpc/backend.ts';
 import { catalogServiceAtAddress } from '../rpc/dump-endpoints.ts';
@@ -17,7 +18,12 @@ export interface DnsLookupOptions {
   readonly random: Random;
   /** Asked at every look-up, so that a reload can change it. */
   readonly staleness: () => Staleness;
+  /** Answers from a server that had not heard from the leader for long. */
+  readonly staleQueries?: Counter | undefined;
 }
+
+/** From here on an answer counts as a stale one. */
+const COUNTED_STALE_MS = 5000;
 
 export interface Staleness {
   readonly allowStale: boolean;
@@ -37,7 +43,7 @@ export function createDnsLookups(backend: Backend, options: DnsLookupOptions): D
     const { allowStale, maxStaleMs } = options.staleness();
     if (isLocal && allowStale) {
       const reply: ReadReply<Result> | undefined = backend.readLocal(endpoint, args);
-      if (reply !== undefined && reply.meta.lastContactMs <= maxStaleMs) return reply.value;
+      if (reply !== undefined && reply.meta.lastContactMs <= maxStaleMs) return noted(reply);
     }
     const consistency = allowStale ? 'stale' : 'default';
     return backend
@@ -47,7 +53,12 @@ export function createDnsLookups(backend: Backend, options: DnsLookupOptions): D
         consistency,
         maxStaleMs,
       })
-      .then((reply) => reply.value);
+      .then(noted);
+  }
+
+  function noted<Result>({ meta, value }: ReadReply<Result>): Result {
+    if (meta.lastContactMs > COUNTED_STALE_MS) options.staleQueries?.add();
+    return value;
   }
 
   return {

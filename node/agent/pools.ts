@@ -3,11 +3,14 @@
 import { join } from 'node:path';
 import type { Env } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Metrics } from '../../shared/metrics.ts';
 import { inNetworks } from '../config/cidr.ts';
 import type { Config, GossipTuning } from '../config/config.ts';
 import { createGossipPool, type KeyedGossipPool } from '../gossip/gossip-pool.ts';
 import { LAN_TIMERS, WAN_TIMERS } from '../gossip/timers.ts';
+import { createSocketTransport } from '../gossip/transport.ts';
 import type { GossipConfig, GossipTimers } from '../gossip/types.ts';
+import { countingTransport } from './counting-transport.ts';
 import { lanTags, wanTags } from './gossip-tags.ts';
 import { lanMergeProblem, wanMergeProblem } from './merge-check.ts';
 
@@ -18,10 +21,12 @@ export interface Pools {
 }
 
 /** @param log `agent.server` or `agent.client` */
-export function createPools(config: Config, nodeId: string, env: Env, log: Logger): Pools {
-  const lan = createGossipPool(lanConfig(config, nodeId), { env, log });
+export function createPools(config: Config, nodeId: string, env: Env, metrics: Metrics, log: Logger): Pools {
+  const transport = () => countingTransport(createSocketTransport(env.clock), metrics);
+  const create = (pool: GossipConfig) => createGossipPool(pool, { env, log, transport: transport() });
+  const lan = create(lanConfig(config, nodeId));
   const hasWan = config.isServer && config.ports.serfWan > 0;
-  const wan = hasWan ? createGossipPool(wanConfig(config, nodeId), { env, log }) : undefined;
+  const wan = hasWan ? create(wanConfig(config, nodeId)) : undefined;
   return { lan, wan };
 }
 

@@ -3,6 +3,7 @@
 import { ConsulError, toConsulError } from '../../shared/errors.ts';
 import { traced } from '../../shared/telemetry.ts';
 import { type AccessRules, accessRules } from './access.ts';
+import { apiCounters, countOutcome } from './api-counters.ts';
 import type { Incoming, Outgoing } from './message.ts';
 import type { HttpConfig, HttpDependencies } from './options.ts';
 import { QuerySyntaxError } from './query-string.ts';
@@ -37,6 +38,7 @@ export function createDispatcher(
   const rules = accessRules(config);
   const { log, env, metrics } = dependencies;
   const requestTimer = metrics === undefined ? () => undefined : requestTimers(metrics);
+  const countersOf = metrics === undefined ? () => undefined : apiCounters(metrics, config.nodeName);
 
   function dispatch(incoming: Incoming, response: Outgoing): void {
     const target = parseTarget(incoming.url ?? '/');
@@ -71,10 +73,13 @@ export function createDispatcher(
   function serve(incoming: Incoming, response: Outgoing, target: RequestTarget, match: CompiledRoute): void {
     const isLogged = log.isEnabled('DEBUG');
     const timer = requestTimer(incoming.method ?? 'GET', match);
+    const counters = countersOf(match, incoming.method ?? 'GET');
+    counters?.calls.add();
     const startedMs = isLogged || timer !== undefined ? env.clock.monotonicMs() : 0;
     const request = new HttpRequest(incoming, response, target.path, target.rawQuery, context);
     const answer = (reply: Reply | StreamReply): void => {
       const isGone = response.destroyed;
+      if (counters !== undefined) countOutcome(counters, reply);
       try {
         if (isStream(reply)) sendStream(response, reply, rules.headers);
         else sendReply(incoming, response, closingWhenDone(reply), rules.headers, true);

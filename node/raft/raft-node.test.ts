@@ -28,6 +28,26 @@ async function failureOf(promise: Promise<unknown>): Promise<ConsulError> {
   throw new Error(`not a ConsulError: ${String(error)}`);
 }
 
+it('replication to each peer is observed: entries, and answers with their time', async () => {
+  const entries = new Map<string, number>();
+  const answers = new Set<string>();
+  const replication = {
+    sent: (peer: string, count: number) => void entries.set(peer, (entries.get(peer) ?? 0) + count),
+    answered(answer: string, peer: string, elapsedMs: number) {
+      expect(elapsedMs).toBeGreaterThanOrEqual(0);
+      answers.add(`${answer} ${peer}`);
+    },
+  };
+  const three = await cluster({ node: { replication } });
+  const { server, node } = await three.elected();
+  await three.propose(node, 'a');
+  await three.advance(1000);
+  const others = three.servers.filter((each) => each !== server).map(({ peer }) => peer.id);
+  expect([...entries.keys()].sort()).toEqual([...others].sort());
+  for (const count of entries.values()) expect(count).toBeGreaterThanOrEqual(2);
+  expect([...answers].sort()).toEqual(others.flatMap((id) => [`append ${id}`, `heartbeat ${id}`]).sort());
+});
+
 describe('a single server', () => {
   it('elects itself at once and keeps what it acknowledged over a crash', async () => {
     const one = await cluster({ size: 1 });

@@ -3,7 +3,8 @@
 import type { Counter, Gauge, Metrics, Sample } from '../../shared/metrics.ts';
 import type { ServerHealthReport } from '../../shared/types/autopilot.ts';
 import type { GossipMember } from '../gossip/types.ts';
-import type { RaftStatus } from '../raft/types.ts';
+import type { ReplicationObserver } from '../raft/driver/options.ts';
+import type { NodeId, RaftStatus } from '../raft/types.ts';
 import {
   catalogDeregister,
   catalogRegister,
@@ -78,6 +79,26 @@ export function createServerMetrics(metrics: Metrics): ServerMetrics {
     },
     command: (type) => commands.get(type),
     write: (endpoint) => writes.get(endpoint),
+  };
+}
+
+/** Replication by peer: `raft.replication.appendEntries.rpc.<id>` and its kin. */
+export function replicationMetrics(metrics: Metrics): ReplicationObserver {
+  const known = new Map<NodeId, { logs: Counter; append: Sample; heartbeat: Sample }>();
+  const of = (peer: NodeId) => {
+    const found = known.get(peer);
+    if (found !== undefined) return found;
+    const made = {
+      logs: metrics.counter(`raft.replication.appendEntries.logs.${peer}`),
+      append: metrics.sample(`raft.replication.appendEntries.rpc.${peer}`),
+      heartbeat: metrics.sample(`raft.replication.heartbeat.${peer}`),
+    };
+    known.set(peer, made);
+    return made;
+  };
+  return {
+    sent: (peer, entries) => of(peer).logs.add(entries),
+    answered: (answer, peer, elapsedMs) => of(peer)[answer].add(elapsedMs),
   };
 }
 

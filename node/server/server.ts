@@ -24,7 +24,7 @@ import { createRaftNetwork, type RaftNetwork } from './raft-network.ts';
 import type { ReadCall, ReadKind } from './read-path.ts';
 import { createRpcService } from './rpc-service.ts';
 import { ServerCore } from './server-core.ts';
-import { createServerMetrics } from './server-metrics.ts';
+import { createServerMetrics, replicationMetrics } from './server-metrics.ts';
 import { consulSection, raftSection } from './stats.ts';
 import { WanFlood } from './wan-flood.ts';
 
@@ -227,6 +227,7 @@ class RunningServer implements Server {
       snapshotIntervalMs: raft?.snapshotIntervalMs,
       trailingLogs: raft?.trailingLogs,
       snapshotThresholdBytes: dataDir === undefined ? MEMORY_LOG_BYTES : undefined,
+      replication: replicationMetrics(this.#metrics),
     });
   }
 

@@ -70,8 +70,17 @@ export interface RaftNodeOptions {
   readonly segmentBytes?: number | undefined;
   /** Calls back when all that arrived in this turn of the event loop was seen. Default `setImmediate`. */
   readonly endOfTurn?: ((run: () => void) => void) | undefined;
+  readonly replication?: ReplicationObserver | undefined;
   /** For the simulator only. */
   readonly plantedBug?: PlantedBug | undefined;
+}
+
+/** Hears of a leader's replication to its peers, for telemetry. */
+export interface ReplicationObserver {
+  /** @param entries in one message, ≥ 1 */
+  sent(peer: NodeId, entries: number): void;
+  /** @param elapsedMs ≥ 0, since what is answered was made */
+  answered(answer: 'append' | 'heartbeat', peer: NodeId, elapsedMs: number): void;
 }
 
 /** The options with every default filled in. */

@@ -264,6 +264,8 @@ export class RaftDriver implements RaftNode {
         void running.snapshots.send(to, message.term);
         continue;
       }
+      if (message.kind === 'append' && message.entries.length > 0)
+        this.#options.replication?.sent(to, message.entries.length);
       const batch = byPeer.get(to);
       if (batch === undefined) byPeer.set(to, [message]);
       else batch.push(message);
@@ -274,7 +276,19 @@ export class RaftDriver implements RaftNode {
   #receive(from: NodeId, message: WireMessage): void {
     if (message.kind === 'snapshot-chunk') this.#running?.snapshots.chunkArrived(from, message);
     else if (message.kind === 'snapshot-chunk-reply') this.#running?.snapshots.replyArrived(from, message);
-    else this.#step({ kind: 'message', from, message: message satisfies Message });
+    else {
+      this.#observeAnswer(from, message);
+      this.#step({ kind: 'message', from, message: message satisfies Message });
+    }
+  }
+
+  #observeAnswer(from: NodeId, message: Message): void {
+    const { replication } = this.#options;
+    const isAnswer = message.kind === 'append-reply' || message.kind === 'heartbeat-reply';
+    // Round 0 marks what answers no leader's message; the stamp is of our own clock.
+    if (replication === undefined || !isAnswer || message.stamp.round === 0) return;
+    const elapsedMs = Math.max(0, this.#nowMs() - message.stamp.sentAtMs);
+    replication.answered(message.kind === 'append-reply' ? 'append' : 'heartbeat', from, elapsedMs);
   }
 
   #lost(peer: NodeId): void {
