@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { asRemoteError, ConsulError, noClusterLeader, refused, toConsulError } from './errors.ts';
+import { asRemoteError, ConsulError, noClusterLeader, notFound, refused, toConsulError } from './errors.ts';
 
 test('whether anything can have been applied follows from the code unless said otherwise', () => {
   expect(new ConsulError('outcome-unknown', 500, 'x').applied).toBe('unknown');
@@ -8,7 +8,7 @@ test('whether anything can have been applied follows from the code unless said o
   expect(refused('x').applied).toBe('no');
 });
 
-test('a remote error carries the prefix once, and texts of the answering agent never', () => {
+test('a remote error carries the prefix once, whatever its text', () => {
   const once = asRemoteError(refused('Must provide node'));
   expect(once).toMatchObject({
     message: 'rpc error making call: Must provide node',
@@ -16,8 +16,13 @@ test('a remote error carries the prefix once, and texts of the answering agent n
     code: 'refused',
   });
   expect(asRemoteError(once)).toBe(once);
-  const noLeader = noClusterLeader();
-  expect(asRemoteError(noLeader)).toBe(noLeader);
+  expect(asRemoteError(noClusterLeader())).toMatchObject({
+    message: 'rpc error making call: No cluster leader',
+    code: 'no-leader',
+    applied: 'no',
+  });
+  const bare = notFound();
+  expect(asRemoteError(bare)).toBe(bare);
 });
 
 test('anything thrown becomes an error with status 500 and its words', () => {

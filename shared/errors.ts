@@ -84,21 +84,12 @@ export const RPC_ERROR_PREFIX = 'rpc error making call: ';
 
 /** The same error as a caller on another agent sees it. The prefix is added once, however many hops it took. */
 export function asRemoteError(error: ConsulError): ConsulError {
-  const isBare =
-    error.message === '' || error.message.startsWith(RPC_ERROR_PREFIX) || LOCAL_TEXTS.has(error.message);
-  if (isBare) return error;
+  if (error.message === '' || error.message.startsWith(RPC_ERROR_PREFIX)) return error;
   return new ConsulError(error.code, error.status, RPC_ERROR_PREFIX + error.message, {
     applied: error.applied,
     cause: error,
   });
 }
-
-/** Texts that the answering agent itself produces, never the far end. */
-const LOCAL_TEXTS: ReadonlySet<string> = new Set([
-  'No cluster leader',
-  'No known Consul servers',
-  'No path to datacenter',
-]);
 
 /** Any thrown value as a `ConsulError`; an unexpected one becomes 500 with its message. */
 export function toConsulError(thrown: unknown): ConsulError {

@@ -1,6 +1,7 @@
 /** What the agent tells about itself: `/v1/agent/self`, `info`, host facts and metrics. */
 
 import { statfs } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import os from 'node:os';
 import { formatDurationMs } from '../../shared/durations.ts';
 import type { Clock } from '../../shared/env.ts';
@@ -8,6 +9,7 @@ import { CONSUL_API_VERSION, type Member } from '../../shared/types/v1.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { type GossipMember, MEMBER_STATUS_NUMBER } from '../gossip/types.ts';
 import { visibleTags } from './gossip-tags.ts';
+import { taggedAddresses } from './settings.ts';
 
 export type Stats = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
@@ -47,10 +49,6 @@ export function runtimeStats(): Readonly<Record<string, string>> {
 
 /** The settings that tools read from `DebugConfig`; secrets are hidden. */
 export function debugConfig(config: Config, nodeId: string): Record<string, unknown> {
-  const tcp = (addresses: readonly string[], port: number) =>
-    port > 0
-      ? addresses.map((address) => `tcp://${address.includes(':') ? `[${address}]` : address}:${port}`)
-      : [];
   return {
     ACLDatacenter: config.primaryDatacenter,
     ACLDefaultPolicy: 'allow',
@@ -63,7 +61,7 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     CheckOutputMaxSize: config.checkOutputMaxSize,
     CheckUpdateInterval: formatDurationMs(config.checkUpdateIntervalMs),
     ClientAddrs: [...config.clientAddresses],
-    DNSAddrs: [...tcp(config.dnsAddresses, config.ports.dns)],
+    DNSAddrs: ['tcp', 'udp'].flatMap((network) => listening(network, config.dnsAddresses, config.ports.dns)),
     DNSDomain: config.domain,
     DNSPort: config.ports.dns,
     DNSRecursors: [...config.recursors],
@@ -72,9 +70,10 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     DevMode: config.isDev,
     EnableDebug: config.enableDebug,
     EnableUI: config.uiEnabled,
-    EncryptKey: config.encrypt === '' ? '' : 'hidden',
+    // Hidden whether there is one or not.
+    EncryptKey: 'hidden',
     GRPCPort: -1,
-    HTTPAddrs: [...tcp(config.httpAddresses, config.ports.http)],
+    HTTPAddrs: listening('tcp', config.httpAddresses, config.ports.http),
     HTTPPort: config.ports.http,
     KVMaxValueSize: config.kvMaxValueSize,
     LeaveOnTerm: config.leaveOnTerminate,
@@ -89,7 +88,7 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     ServerPort: config.ports.server,
     SessionTTLMin: formatDurationMs(config.sessionTtlMinMs),
     SkipLeaveOnInt: config.skipLeaveOnInterrupt,
-    TaggedAddresses: { ...config.taggedAddresses },
+    TaggedAddresses: taggedAddresses(config),
     Telemetry: {
       MetricsPrefix: config.telemetry.prefix,
       DisableHostname: config.telemetry.disableHostname,
@@ -103,6 +102,16 @@ export function debugConfig(config: Config, nodeId: string): Record<string, unkn
     TxnMaxReqLen: config.txnMaxReqLen,
     Version: CONSUL_API_VERSION,
   };
+}
+
+function listening(network: string, addresses: readonly string[], port: number): string[] {
+  const hostOf = (address: string) => (isIPv6(address) ? `[${address}]` : address);
+  // A unix socket brings its own scheme and has no port.
+  return port <= 0
+    ? []
+    : addresses.map((address) =>
+        address.startsWith('unix://') ? address : `${network}://${hostOf(address)}:${port}`,
+      );
 }
 
 function collectorText(collector: HostPort | undefined): string {

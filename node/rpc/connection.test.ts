@@ -126,7 +126,7 @@ describe('calls', () => {
     const call = (text: string) => failure(pool.call(addressOf(listener), request('write', { text })));
     expect((await call('Must provide node')).message).toBe('rpc error making call: Must provide node');
     expect((await call('rpc error making call: x')).message).toBe('rpc error making call: x');
-    expect((await call('No cluster leader')).message).toBe('No cluster leader');
+    expect((await call('No cluster leader')).message).toBe('rpc error making call: No cluster leader');
     expect((await call('a')).status).toBe(500);
   });
 
