@@ -13,11 +13,12 @@ import { HTTP_ADDRESS_TAG } from '../rpc/server-members.ts';
 import type { Core } from './agent.ts';
 import type { EventLog } from './events/event-log.ts';
 import { fireUserEvent } from './events/fire-event.ts';
+import { hostFacts } from './host/host-facts.ts';
 import { keyringOperation } from './keyring.ts';
 import type { LocalAgent } from './local/types.ts';
 import type { MonitorSink } from './logging/monitor-sink.ts';
 import type { Pools } from './pools.ts';
-import { buildStats, debugConfig, hostFacts, runtimeStats, type Stats, toApiMember } from './self.ts';
+import { buildStats, debugConfig, runtimeStats, type Stats, toApiMember } from './self.ts';
 
 export interface AgentApiParts {
   readonly config: Config;

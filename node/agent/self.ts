@@ -1,10 +1,8 @@
 /** What the agent tells about itself: `/v1/agent/self`, `info`, host facts and metrics. */
 
-import { statfs } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import os from 'node:os';
 import { formatDurationMs } from '../../shared/durations.ts';
-import type { Clock } from '../../shared/env.ts';
 import { CONSUL_API_VERSION, type Member } from '../../shared/types/v1.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { type GossipMember, MEMBER_STATUS_NUMBER } from '../gossip/types.ts';
@@ -116,36 +114,4 @@ function listening(network: string, addresses: readonly string[], port: number):
 
 function collectorText(collector: HostPort | undefined): string {
   return collector === undefined ? '' : `${collector.host}:${collector.port}`;
-}
-
-/** `/v1/agent/host`: lower-case inner keys, bytes and seconds. */
-export async function hostFacts(dataDir: string, clock: Clock): Promise<unknown> {
-  const total = os.totalmem();
-  const free = os.freemem();
-  const path = dataDir === '' ? '/' : dataDir;
-  const disk = await statfs(path);
-  const diskTotal = disk.blocks * disk.bsize;
-  const diskFree = disk.bavail * disk.bsize;
-  return {
-    Memory: { total, available: free, used: total - free, usedPercent: ((total - free) / total) * 100, free },
-    CPU: os.cpus().map((cpu, i) => ({ cpu: i, modelName: cpu.model, mhz: cpu.speed })),
-    Host: {
-      hostname: os.hostname(),
-      uptime: Math.floor(os.uptime()),
-      bootTime: Math.floor(clock.nowMs() / 1000 - os.uptime()),
-      os: process.platform,
-      platform: process.platform,
-      kernelVersion: os.release(),
-      kernelArch: os.machine(),
-    },
-    Disk: {
-      path,
-      total: diskTotal,
-      free: diskFree,
-      used: diskTotal - diskFree,
-      usedPercent: diskTotal === 0 ? 0 : ((diskTotal - diskFree) / diskTotal) * 100,
-    },
-    CollectionTime: clock.nowMs() * 1e6,
-    Errors: null,
-  };
 }
