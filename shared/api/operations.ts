@@ -3,6 +3,7 @@
 import { MUX_PATH, MUX_PROTOCOL } from '../mux/frames.ts';
 import { ACL_OPERATIONS, AUTHORIZE } from './acl-operations.ts';
 import { AGENT_OPERATIONS } from './agent-operations.ts';
+import { MESH_OPERATIONS } from './mesh-operations.ts';
 import { DISCOVERY, get, MISSING, type Operation, put, READ } from './operation.ts';
 import { OPERATOR_OPERATIONS } from './operator-operations.ts';
 import { anyObject, flag, list, part, text, unsigned } from './schema.ts';
@@ -82,5 +83,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...INTERNAL,
   ...ACL_OPERATIONS,
   AUTHORIZE,
+  ...MESH_OPERATIONS,
   DESCRIPTION,
 ];

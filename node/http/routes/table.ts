@@ -9,6 +9,7 @@ import { agentServiceRoutes } from './agent-services.ts';
 import { autopilotRoutes } from './autopilot.ts';
 import { catalogRoutes } from './catalog.ts';
 import { configRoutes } from './config.ts';
+import { connectRoutes } from './connect.ts';
 import { coordinateRoutes } from './coordinate.ts';
 import { debugRoutes } from './debug.ts';
 import { eventRoutes } from './event.ts';
@@ -34,6 +35,7 @@ export const ROUTES: readonly Route[] = [
   ...autopilotRoutes,
   ...catalogRoutes,
   ...configRoutes,
+  ...connectRoutes,
   ...coordinateRoutes,
   ...debugRoutes,
   ...eventRoutes,
