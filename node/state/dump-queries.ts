@@ -1,5 +1,6 @@
 /** Reads of the whole catalog at once, and of who has an address. */
 
+import { checkAsStored, serviceAsStored } from '../../shared/types/as-stored.ts';
 import type { NodeInfo, ServiceSummary } from '../../shared/types/ui.ts';
 import type { HealthCheck, HealthEntry } from '../../shared/types/v1.ts';
 import { nameKey } from './byte-text.ts';
@@ -48,8 +49,8 @@ function nodeInfoOf(tables: Tables, { key, node }: NodeRecord): NodeInfo {
     Address: node.Address,
     TaggedAddresses: node.TaggedAddresses,
     Meta: node.Meta,
-    Services: instancesOn(tables, key).map(({ service }) => service),
-    Checks: checksOn(tables, key),
+    Services: instancesOn(tables, key).map(({ service }) => serviceAsStored(service)),
+    Checks: checksOn(tables, key).map(checkAsStored),
   };
 }
 

@@ -1,7 +1,8 @@
 /** The operations of a transaction on nodes, services and checks. */
 
+import { checkAsStored, serviceAsStored } from '../../shared/types/as-stored.ts';
 import type { TxnCheckOp, TxnNodeOp, TxnResult, TxnServiceOp } from '../../shared/types/txn.ts';
-import type { HealthCheck, RegisterRequest, Service } from '../../shared/types/v1.ts';
+import type { RegisterRequest } from '../../shared/types/v1.ts';
 import { compoundKey, nameKey } from './byte-text.ts';
 import { deleteNode, deleteService, ensureNode, ensureService, quoted } from './catalog-writes.ts';
 import type { Change } from './change.ts';
@@ -111,7 +112,7 @@ function serviceTarget(tables: Tables, { node, service }: TxnServiceOp): Target 
     name: `service ${quoted(service.ID)} on node ${quoted(node)}`,
     found: () => {
       const record = found();
-      return record === undefined ? undefined : { Service: bareService(record) };
+      return record === undefined ? undefined : { Service: serviceAsStored(record) };
     },
     modifyIndex: () => found()?.ModifyIndex,
     ensure: (change) => ensureService(change, node, service),
@@ -126,19 +127,10 @@ function checkTarget(tables: Tables, { check }: TxnCheckOp): Target {
     name: `check ${quoted(check.CheckID)} on node ${quoted(check.Node)}`,
     found: () => {
       const record = found();
-      return record === undefined ? undefined : { Check: bareCheck(record) };
+      return record === undefined ? undefined : { Check: checkAsStored(record) };
     },
     modifyIndex: () => found()?.ModifyIndex,
     ensure: (change) => ensureCheck(change, check),
     remove: (change) => deleteCheck(change, nodeKey, check.CheckID),
   };
-}
-
-/** Transactions show an empty list of tags as null, as everything that was not given. */
-function bareService(service: Service): Service {
-  return (service.Tags?.length ?? 0) > 0 ? service : { ...service, Tags: null };
-}
-
-function bareCheck(check: HealthCheck): HealthCheck {
-  return (check.ServiceTags?.length ?? 0) > 0 ? check : { ...check, ServiceTags: null };
 }

@@ -25,7 +25,16 @@ describe('prepared queries', () => {
   const FOUND = {
     service: { Service: 'web', Failover: { NearestN: 0, Datacenters: null } },
     dns: { TTL: '5s' },
-    nodes: [{ Node: { Node: 'a' } }],
+    nodes: [
+      {
+        Node: { Node: 'a' },
+        Service: { ID: 'x', Tags: [] },
+        Checks: [
+          { CheckID: 'n', ServiceTags: [] },
+          { CheckID: 's', ServiceTags: ['t'] },
+        ],
+      },
+    ],
     ranks: null,
     near: '',
     wantsSource: false,
@@ -66,7 +75,8 @@ describe('prepared queries', () => {
       'X-Forwarded-For': ' 192.0.2.7, 10.0.0.1',
     });
     expect(reply.text).toBe(
-      '{"Service":"web","Nodes":[{"Node":{"Node":"a"}}],"DNS":{"TTL":"5s"},"Datacenter":"dc1","Failovers":0,' +
+      '{"Service":"web","Nodes":[{"Node":{"Node":"a"},"Service":{"ID":"x","Tags":null},' +
+        '"Checks":[{"CheckID":"n","ServiceTags":null},{"CheckID":"s","ServiceTags":["t"]}]}],"DNS":{"TTL":"5s"},"Datacenter":"dc1","Failovers":0,' +
         '"Index":0,"LastContact":0,"KnownLeader":true,"ConsistencyLevel":"stale"}',
     );
     expect(reply.headers).toMatchObject({

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { ConsulError, refused } from '../../../shared/errors.ts';
 import { isEmptyJson, renderJson } from '../../../shared/json.ts';
+import { entryAsStored } from '../../../shared/types/as-stored.ts';
 import type { JsonReply, ReadMeta } from '../../rpc/backend.ts';
 import {
   preparedQueryApply,
@@ -174,7 +175,7 @@ async function executed(
 function shown({ service, nodes, ttl, datacenter, failovers }: ExecutedQuery) {
   return {
     Service: service,
-    Nodes: nodes,
+    Nodes: nodes.map(entryAsStored),
     DNS: { TTL: ttl },
     Datacenter: datacenter,
     Failovers: failovers,

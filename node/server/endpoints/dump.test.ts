@@ -66,6 +66,20 @@ describe('dumps', () => {
     expect(harness.value(internalNodeInfo, { node: 'n9' })).toEqual([]);
   });
 
+  it('show tags that were not given as null, and filters take them for empty', () => {
+    const untagged = {
+      Service: service('db', 'db', { Tags: [] }),
+      Check: check('up', 'passing', { ServiceID: 'db' }),
+    };
+    harness.write(catalogRegister, registration('n4', untagged));
+    const filter = 'Services.Tags is empty and Services.ID == db and Checks.ServiceTags is empty';
+    const [found] = harness.value(internalNodeDump, { filter });
+    expect(found).toMatchObject({ Services: [{ Tags: null }], Checks: [{ ServiceTags: null }] });
+    expect(harness.value(internalNodeInfo, { node: 'n2' })).toMatchObject([
+      { Services: [{ Tags: ['b', 'a'] }], Checks: [{ ServiceTags: null }, { ServiceTags: ['b', 'a'] }] },
+    ]);
+  });
+
   it('are summed up by service name', () => {
     expect(JSON.stringify(harness.value(internalServiceSummary, { filter: '' }))).toBe(
       '[{"Kind":"connect-proxy","Name":"proxy","Tags":null,"Nodes":["n1"],"InstanceCount":1,"ProxyFor":["web"],' +
