@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import { type HttpServer, startHttpServer } from '../http/http-server.ts';
 import type { Backend } from '../rpc/backend.ts';
 import { createClientBackend } from '../rpc/client-backend.ts';
+import type { RateLimit } from '../rpc/rate-limiter.ts';
 import { createSnapshotClient } from '../rpc/snapshot-client.ts';
 import type { SnapshotAccess } from '../rpc/snapshots.ts';
 import { createServer } from '../server/server.ts';
@@ -32,7 +33,7 @@ import { resolveNodeId } from './node-id.ts';
 import { createPools, type Pools } from './pools.ts';
 import { createRemoteExec } from './remote-exec/remote-exec.ts';
 import type { Stats } from './self.ts';
-import { httpConfig, listenAddresses, raftSettings, taggedAddresses } from './settings.ts';
+import { httpConfig, listenAddresses, raftSettings, rpcRateLimit, taggedAddresses } from './settings.ts';
 import { startTelemetrySinks } from './telemetry/sinks.ts';
 import { loadUiAssets } from './ui-assets.ts';
 import { uiFolder } from './ui-folder.ts';
@@ -49,6 +50,8 @@ export interface Core {
   stats(): Stats;
   /** RPC address of the leader as far as this agent knows without asking. */
   isLeader(): boolean;
+  /** Limits what this agent asks of servers; a server needs to ask none. */
+  setRpcRate(limit: RateLimit): void;
 }
 
 export interface AgentOptions {
@@ -162,6 +165,7 @@ export function createAgent(options: AgentOptions): Agent {
         local.setNodeMeta(next.nodeMeta);
         local.setDiscardCheckOutput(next.discardCheckOutput);
         dns?.reload(next);
+        core.setRpcRate(rpcRateLimit(next));
         http?.setMaxConnectionsPerClient(next.http.maxConnsPerClient);
         metrics.setFilter(metricsFilter(next.telemetry));
       } finally {
@@ -241,6 +245,7 @@ function createServerCore(options: AgentOptions, nodeId: string, pools: Pools, m
     stop: () => server.stop(),
     stats: () => ({ ...server.stats(), serf_wan: pools.wan?.stats() ?? {} }),
     isLeader: () => server.isLeader(),
+    setRpcRate: () => undefined,
   };
 }
 
@@ -253,6 +258,7 @@ function createClientCore(options: AgentOptions, pools: Pools, metrics: Metrics)
     log: log.named('client'),
     metrics,
     rpcHoldTimeoutMs: config.rpcHoldTimeoutMs,
+    rateLimit: rpcRateLimit(config),
   });
   const snapshots = createSnapshotClient({
     servers: () => client.serverAddresses(),
@@ -269,6 +275,7 @@ function createClientCore(options: AgentOptions, pools: Pools, metrics: Metrics)
       consul: { acl: 'disabled', known_servers: String(client.knownServers()), server: 'false' },
     }),
     isLeader: () => false,
+    setRpcRate: (limit) => client.setRateLimit(limit),
   };
 }
 

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import { DEFAULT_DNS_CONFIG, type DnsConfig } from '../../shared/dns/config.ts';
 import type { Config } from '../config/config.ts';
 import { DEFAULT_HTTP_CONFIG, type HttpConfig, type ListenAddress } from '../http/options.ts';
+import type { RateLimit } from '../rpc/rate-limiter.ts';
 import type { RaftSettings } from '../server/options.ts';
 
 export function raftSettings(config: Config): RaftSettings {
@@ -13,6 +14,10 @@ export function raftSettings(config: Config): RaftSettings {
     snapshotThreshold: config.raftSnapshotThreshold,
     trailingLogs: config.raftTrailingLogs,
   };
+}
+
+export function rpcRateLimit(config: Config): RateLimit {
+  return { perSecond: config.rpcRate, burst: Math.max(1, config.rpcMaxBurst) };
 }
 
 /** `lan`, `wan` and their twins by family, overlaid with configured ones. */

@@ -149,6 +149,14 @@ test('networks that gossip may come from, and the cache of the HTTP API', () => 
   expect(build(valid).http.useCache).toBe(true);
 });
 
+test('how many requests a client sends the servers', () => {
+  expect(build({ ...valid, limits: { rpc_rate: 2.5, rpc_max_burst: 7 } })).toMatchObject({
+    rpcRate: 2.5,
+    rpcMaxBurst: 7,
+  });
+  expect(build(valid)).toMatchObject({ rpcRate: -1, rpcMaxBurst: 1000 });
+});
+
 test.each<[Tree, string]>([
   [{}, 'data_dir cannot be empty'],
   [

@@ -133,6 +133,8 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
       useCache: reader.bool('http_config.use_cache', true),
       maxConnsPerClient: reader.int('limits.http_max_conns_per_client', 200),
     },
+    rpcRate: number(reader.raw('limits.rpc_rate'), -1),
+    rpcMaxBurst: reader.int('limits.rpc_max_burst', 1000),
     kvMaxValueSize: reader.int('limits.kv_max_value_size', 524_288),
     txnMaxReqLen: reader.int('limits.txn_max_req_len', 524_288),
     defaultQueryTimeMs: reader.duration('default_query_time', 300_000),

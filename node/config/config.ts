@@ -153,6 +153,9 @@ export interface Config {
     readonly useCache: boolean;
     readonly maxConnsPerClient: number;
   };
+  /** Requests that a client sends the servers in a second; 0 and below: no limit. */
+  readonly rpcRate: number;
+  readonly rpcMaxBurst: number;
   readonly kvMaxValueSize: number;
   readonly txnMaxReqLen: number;
   readonly defaultQueryTimeMs: number;

@@ -11,6 +11,7 @@ import type { ReadEndpoint, WriteEndpoint } from './endpoint.ts';
 import { FollowedReads } from './followed-reads.ts';
 import { DEFAULT_HOLD_MS, Hold } from './hold.ts';
 import type { CallKind, RpcReply, RpcRequest } from './messages.ts';
+import { NO_RATE_LIMIT, type RateLimit, RateLimiter } from './rate-limiter.ts';
 import { isTransportFailure } from './rpc-errors.ts';
 import { describeServer, serverMember } from './server-members.ts';
 import { ServerRotation } from './server-rotation.ts';
@@ -32,6 +33,8 @@ class RemoteBackend implements ClientBackend {
   readonly #holdMs: number;
   readonly #calls: Counter;
   readonly #failures: Counter;
+  readonly #refusals: Counter;
+  readonly #rate: RateLimiter;
   readonly #followed: FollowedReads;
   #unsubscribe: (() => void) | undefined;
   #timer: Timer | undefined;
@@ -44,6 +47,8 @@ class RemoteBackend implements ClientBackend {
     const metrics = options.metrics ?? new Metrics();
     this.#calls = metrics.counter('client.rpc');
     this.#failures = metrics.counter('client.rpc.failed');
+    this.#refusals = metrics.counter('client.rpc.exceeded');
+    this.#rate = new RateLimiter(options.rateLimit ?? NO_RATE_LIMIT, options.env.clock);
     const read: Backend['read'] = (endpoint, args, readOptions) => this.read(endpoint, args, readOptions);
     this.#followed = new FollowedReads({ env: options.env, read });
   }
@@ -61,6 +66,10 @@ class RemoteBackend implements ClientBackend {
     this.#timer?.cancel();
     this.#followed.stop();
     this.#pool.close();
+  }
+
+  setRateLimit(limit: RateLimit): void {
+    this.#rate.limit = limit;
   }
 
   knownServers(): number {
@@ -124,6 +133,10 @@ class RemoteBackend implements ClientBackend {
       }
       hold.beginAttempt();
       this.#calls.add();
+      if (!this.#rate.allows()) {
+        this.#refusals.add();
+        throw new ConsulError('rate-limited', 429, 'RPC rate limit exceeded');
+      }
       const waitMs = Math.max(0, endMs - env.clock.monotonicMs());
       try {
         return await this.#send(server.address, { ...request, waitMs }, signal);

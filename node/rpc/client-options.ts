@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { Metrics } from '../../shared/metrics.ts';
 import type { Backend } from './backend.ts';
 import type { RpcNetwork } from './network.ts';
+import type { RateLimit } from './rate-limiter.ts';
 import type { MemberView } from './server-members.ts';
 
 export interface ClientBackendOptions {
@@ -18,6 +19,8 @@ export interface ClientBackendOptions {
   readonly metrics?: Metrics;
   /** How long a request waits for a server or a leader; default 7000. */
   readonly rpcHoldTimeoutMs?: number;
+  /** How many requests the servers are sent; default: no limit. */
+  readonly rateLimit?: RateLimit;
   /** TCP unless given. */
   readonly network?: RpcNetwork | undefined;
 }
@@ -27,6 +30,8 @@ export interface ClientBackend extends Backend {
   start(): void;
   /** Closes connections; what is under way fails. Idempotent. */
   stop(): void;
+  /** Holds from the next request on. */
+  setRateLimit(limit: RateLimit): void;
   /** Servers known now: `known_servers` of `info`. */
   knownServers(): number;
   /** `host:port` of the RPC listeners of the live servers, the one in use first. */
