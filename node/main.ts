@@ -6,7 +6,17 @@ import type { CliIo } from './cli/command.ts';
 import { dispatch } from './cli/command.ts';
 import { rootCommand } from './cli/root.ts';
 
-const interruption = new AbortController();
+const args = process.argv.slice(2);
+
+/**
+ * From the first look at it on, signals interrupt the command instead of ending the process. Commands that never look,
+ * such as a plain request to an agent that hangs, end at once.
+ */
+const interrupted = once((): AbortSignal => {
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort(signal));
+  return interruption.signal;
+});
 
 const io: CliIo = {
   out: (text) => void process.stdout.write(text),
@@ -19,21 +29,25 @@ const io: CliIo = {
   isErrTerminal: process.stderr.isTTY === true,
   env: process.env,
   clock: realEnv.clock,
-  interrupted: interruption.signal,
+  get interrupted() {
+    return interrupted();
+  },
 };
 
-const args = process.argv.slice(2);
-if (args[0] !== 'agent') {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort(signal));
-}
 // A reader that goes away, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
 process.exitCode = await dispatch(rootCommand, args, io);
-if (args[0] === 'agent') {
-  // Whatever still holds the event loop open must not keep a stopped agent alive; what is written must get out.
-  realEnv.clock.setTimer(200, () => process.exit());
-  process.stdout.write('', () => process.exit());
+// Whatever still holds the event loop open must not keep a command alive that is done; what is written must get out.
+if (args[0] === 'agent') realEnv.clock.setTimer(200, () => process.exit());
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -51,7 +51,12 @@ export const saveCommand = clientCommand({
 /** Nobody sees `file` before it is whole, checked and on disk. @returns the snapshot's index */
 async function save(client: ApiClient, file: string, unverified: string): Promise<string> {
   const response = await failingAs('saving snapshot', client.open({ method: 'GET', path: '/v1/snapshot' }));
-  await failingAs('writing unverified snapshot file', write(response, unverified));
+  try {
+    await failingAs('writing unverified snapshot file', write(response, unverified));
+  } finally {
+    // What nobody reads would keep the connection, and the process, open.
+    response.destroy();
+  }
   const meta = await failingAs('verifying snapshot file', verifySnapshot(unverified));
   try {
     await rename(unverified, file);

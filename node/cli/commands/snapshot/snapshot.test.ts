@@ -149,3 +149,13 @@ test('a file that is not there is named, and the argument is required', async ()
     );
   }
 });
+
+test('save lets go of the answer when the file cannot be written', async () => {
+  agent = await startFakeAgent({ 'GET /v1/snapshot': { body: 'begin', staysOpen: true } });
+  const path = join(folder, 'missing', 'x');
+  const run = await runCli(['snapshot', 'save', path], { address: agent.address });
+  expect(run.err).toBe(
+    `Error writing unverified snapshot file: open ${path}.unverified: no such file or directory\n`,
+  );
+  await expect.poll(() => agent?.open.size).toBe(0);
+});
