@@ -10,8 +10,9 @@ import { commandHelp, flagList, groupHelp, rootHelp } from './help.ts';
 
 /** Everything a command may touch outside itself. */
 export interface CliIo {
-  /** Writes text to standard output, or error. Line ends are the caller's. */
-  readonly out: (text: string) => void;
+  /** Writes text, or bytes as they are, to standard output. Line ends are the caller's. */
+  readonly out: (text: string | Uint8Array) => void;
+  /** Writes text to standard error. Line ends are the caller's. */
   readonly err: (text: string) => void;
   /** Standard error is read by a person. */
   readonly isErrTerminal?: boolean;
@@ -19,7 +20,10 @@ export interface CliIo {
   readonly readStdin: () => Promise<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  /** Aborted by SIGINT or SIGTERM, with the signal's name as the reason. Only long-running commands look at it. */
+  /**
+   * Aborted by SIGINT or SIGTERM, with the signal's name as the reason. Only long-running commands look at it: signals
+   * end the others at once.
+   */
   readonly interrupted: AbortSignal;
 }
 

@@ -19,15 +19,17 @@ export interface RunOptions {
   readonly clock?: Clock;
   /** Sees standard output as it grows. */
   readonly onOut?: (text: string) => void;
+  /** Gets standard output as bytes at the end. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<CliRun> {
-  let out = '';
+  const chunks: Uint8Array[] = [];
   let err = '';
   const io: CliIo = {
     out(text) {
-      out += text;
-      options.onOut?.(out);
+      chunks.push(Buffer.from(text));
+      options.onOut?.(Buffer.concat(chunks).toString());
     },
     err(text) {
       err += text;
@@ -42,5 +44,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
     interrupted: options.interrupted ?? new AbortController().signal,
   };
   const code = await dispatch(rootCommand, args, io);
-  return { code, out, err };
+  const out = Buffer.concat(chunks);
+  options.onBytes?.(out);
+  return { code, out: out.toString(), err };
 }

@@ -60,16 +60,24 @@ function printOne(entry: KvEntry | undefined, key: string, style: EntryStyle, io
     io.err(`Error! No key exists at: ${key}\n`);
     return 1;
   }
-  io.out(style.detailed ? detailedText(entry, style) : `${valueText(entry, style)}\n`);
+  if (style.detailed) printDetailed(entry, style, io);
+  else printValue(entry, style, io);
   return 0;
 }
 
 function printList(entries: readonly KvEntry[], style: EntryStyle, io: CliIo): void {
-  if (style.detailed) io.out(entries.map((entry) => detailedText(entry, style)).join('\n'));
-  else for (const entry of entries) io.out(`${entry.Key}:${valueText(entry, style)}\n`);
+  entries.forEach((entry, i) => {
+    if (style.detailed) {
+      if (i > 0) io.out('\n');
+      printDetailed(entry, style, io);
+    } else {
+      io.out(`${entry.Key}:`);
+      printValue(entry, style, io);
+    }
+  });
 }
 
-function detailedText(entry: KvEntry, style: EntryStyle): string {
+function printDetailed(entry: KvEntry, style: EntryStyle, io: CliIo): void {
   const rows: [string, string][] = [
     ['CreateIndex', String(entry.CreateIndex)],
     ['Flags', String(entry.Flags)],
@@ -77,12 +85,15 @@ function detailedText(entry: KvEntry, style: EntryStyle): string {
     ['LockIndex', String(entry.LockIndex)],
     ['ModifyIndex', String(entry.ModifyIndex)],
     ['Session', entry.Session ?? '-'],
-    ['Value', valueText(entry, style)],
+    ['Value', ''],
   ];
-  return rows.map(([name, value]) => `${name.padEnd(17)}${value}\n`).join('');
+  io.out(rows.map(([name, value]) => `${name.padEnd(17)}${value}`).join('\n'));
+  printValue(entry, style, io);
 }
 
-function valueText(entry: KvEntry, style: EntryStyle): string {
+/** Values are bytes: what is no text must come out as it went in. */
+function printValue(entry: KvEntry, style: EntryStyle, io: CliIo): void {
   const base64 = entry.Value ?? '';
-  return style.base64 ? base64 : Buffer.from(base64, 'base64').toString();
+  io.out(style.base64 ? base64 : Buffer.from(base64, 'base64'));
+  io.out('\n');
 }
