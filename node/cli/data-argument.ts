@@ -1,6 +1,7 @@
 /** Arguments that hold data, such as DATA of `kv put` or `-rules`: literal text, `@file`, or `-` for standard input. */
 
 import { readFile } from 'node:fs/promises';
+import { badBase64At } from '../../shared/base64.ts';
 import type { CliIo } from './command.ts';
 import { fileErrorText } from './system-text.ts';
 
@@ -22,14 +23,9 @@ export async function readDataArgument(argument: string, io: CliIo): Promise<Uin
   }
 }
 
-/** Strict standard base64. @throws Error `illegal base64 data at input byte N` */
+/** @throws Error `illegal base64 data at input byte N` */
 export function decodeBase64(text: string): Uint8Array {
-  const clean = text.replace(/[\r\n]/g, '');
-  const bad = /[^A-Za-z0-9+/=]/.exec(clean);
-  if (bad !== null) throw new Error(`illegal base64 data at input byte ${bad.index}`);
-  const body = clean.replace(/={0,2}$/, '');
-  if (clean.length % 4 !== 0 || body.includes('=')) {
-    throw new Error(`illegal base64 data at input byte ${Math.max(0, Math.floor(clean.length / 4) * 4)}`);
-  }
-  return Buffer.from(clean, 'base64');
+  const badByte = badBase64At(text);
+  if (badByte !== undefined) throw new Error(`illegal base64 data at input byte ${badByte}`);
+  return Buffer.from(text, 'base64');
 }

@@ -5,7 +5,14 @@ import type { Command, CommandGroup } from './command.ts';
 
 const LINE_WIDTH = 80;
 const FLAG_INDENT = '     ';
-const VALUE_NAME = { string: 'string', int: 'int', duration: 'duration', strings: 'value' } as const;
+const VALUE_NAME = {
+  string: 'string',
+  int: 'int',
+  uint: 'uint',
+  duration: 'duration',
+  strings: 'value',
+  pairs: 'value',
+} as const;
 
 /** The help of one command. */
 export function commandHelp(command: Command): string {

@@ -2,7 +2,8 @@
 
 export interface FlagSpec {
   readonly name: string;
-  readonly kind: 'string' | 'int' | 'bool' | 'duration' | 'strings';
+  /** `uint` is an unsigned 64-bit number, kept as text; `strings` and `pairs` (`key=value`) may be repeated. */
+  readonly kind: 'string' | 'int' | 'uint' | 'bool' | 'duration' | 'strings' | 'pairs';
   /** Shown by `-h`; one or more sentences. */
   readonly usage: string;
 }
@@ -28,6 +29,8 @@ export class FlagError extends Error {
 
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
+const MAX_UINT64 = 2n ** 64n - 1n;
+const MAX_UINT64_DIGITS = 20;
 
 /**
  * @param isDuration judges duration text
@@ -63,7 +66,7 @@ export function parseFlags(
       if (text === undefined) throw new FlagError(`flag needs an argument: -${name}`);
     }
     const value = parseValue(spec, text, isDuration);
-    if (spec.kind === 'strings') {
+    if (spec.kind === 'strings' || spec.kind === 'pairs') {
       const before = values.get(name);
       values.set(name, [...(Array.isArray(before) ? before : []), text]);
     } else {
@@ -88,13 +91,26 @@ function parseValue(spec: FlagSpec, text: string, isDuration: (text: string) => 
       if (FALSE.has(text)) return false;
       throw new FlagError(`invalid boolean value ${JSON.stringify(text)} for -${spec.name}: parse error`);
     case 'int':
-      if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-      throw new FlagError(`invalid value ${JSON.stringify(text)} for flag -${spec.name}: parse error`);
+      if (!/^[+-]?\d+$/.test(text)) throw invalidValue(spec, text, 'parse error');
+      if (!Number.isSafeInteger(Number(text))) throw invalidValue(spec, text, 'value out of range');
+      return Number(text);
+    case 'uint':
+      if (!/^\d+$/.test(text)) throw invalidValue(spec, text, 'parse error');
+      if (text.length > MAX_UINT64_DIGITS || BigInt(text) > MAX_UINT64)
+        throw invalidValue(spec, text, 'value out of range');
+      return text;
     case 'duration':
       if (isDuration(text)) return text;
-      throw new FlagError(`invalid value ${JSON.stringify(text)} for flag -${spec.name}: parse error`);
+      throw invalidValue(spec, text, 'parse error');
+    case 'pairs':
+      if (!text.includes('=')) throw invalidValue(spec, text, `Missing "=" value in argument: ${text}`);
+      return text;
     case 'string':
     case 'strings':
       return text;
   }
+}
+
+function invalidValue(spec: FlagSpec, text: string, reason: string): FlagError {
+  return new FlagError(`invalid value ${JSON.stringify(text)} for flag -${spec.name}: ${reason}`);
 }

@@ -10,7 +10,7 @@ import { formatTable } from '../table.ts';
 
 const NODE_META: FlagSpec = {
   name: 'node-meta',
-  kind: 'strings',
+  kind: 'pairs',
   usage: 'Metadata to filter nodes with, key=value. Can be specified multiple times.',
 };
 

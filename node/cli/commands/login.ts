@@ -24,7 +24,7 @@ export const loginCommand = clientCommand({
     },
     {
       name: 'meta',
-      kind: 'strings',
+      kind: 'pairs',
       usage: 'Metadata to set on the token, formatted as key=value. Can be specified multiple times.',
     },
     { name: 'method', kind: 'string', usage: 'Name of the auth method to login to.' },

@@ -5,7 +5,7 @@ import { parseHcl } from '../../../config/hcl.ts';
 import { parseJsonText } from '../../../config/json-text.ts';
 import { clientCommand } from '../../client-command.ts';
 import { readDataArgument } from '../../data-argument.ts';
-import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
+import { boolFlag, messageOf } from '../../flag-access.ts';
 import { uint64Flag } from '../../uint64-flag.ts';
 
 /** The spelling is Consul's. */
@@ -29,7 +29,7 @@ export const writeCommand = clientCommand({
     },
     {
       name: 'modify-index',
-      kind: 'string',
+      kind: 'uint',
       usage: 'Unsigned integer ModifyIndex of the entry, for -cas. 0 creates only.',
     },
   ],
@@ -42,12 +42,6 @@ export const writeCommand = clientCommand({
       return 1;
     }
     const index = uint64Flag(flags, 'modify-index');
-    if (index === undefined) {
-      io.err(
-        `invalid value ${JSON.stringify(textFlag(flags, 'modify-index'))} for flag -modify-index: parse error\n`,
-      );
-      return 1;
-    }
     let text: string;
     try {
       text = Buffer.from(await readDataArgument(file === '-' ? file : `@${file}`, io)).toString();

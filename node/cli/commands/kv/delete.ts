@@ -1,7 +1,7 @@
 /** `kv delete`: one key, or all under a prefix. */
 
 import { clientCommand, encodePath } from '../../client-command.ts';
-import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
+import { boolFlag, messageOf } from '../../flag-access.ts';
 import { uint64Flag } from '../../uint64-flag.ts';
 import { withoutLeadingSlash } from './entries.ts';
 
@@ -11,7 +11,7 @@ export const deleteCommand = clientCommand({
     'Usage: consul kv delete [options] KEY_OR_PREFIX\n\n  Removes the value from the key-value store at the given path.',
   flags: [
     { name: 'cas', kind: 'bool', usage: 'Perform a check-and-set delete; requires -modify-index.' },
-    { name: 'modify-index', kind: 'string', usage: 'Unsigned integer ModifyIndex of the key, for -cas.' },
+    { name: 'modify-index', kind: 'uint', usage: 'Unsigned integer ModifyIndex of the key, for -cas.' },
     { name: 'recurse', kind: 'bool', usage: 'Delete all keys under the prefix.' },
   ],
   takesServerFlags: true,
@@ -32,9 +32,7 @@ export const deleteCommand = clientCommand({
               ? 'Must specify -modify-index with -cas!'
               : hasIndex && !isCas
                 ? 'Cannot specify -modify-index without -cas!'
-                : index === undefined
-                  ? `invalid value ${JSON.stringify(textFlag(flags, 'modify-index'))} for flag -modify-index: parse error`
-                  : undefined;
+                : undefined;
     if (problem !== undefined) {
       io.err(`${problem}\n`);
       return 1;

@@ -11,6 +11,7 @@ import { writeEntry } from './entries.ts';
 interface ExportedEntry {
   readonly key: string;
   readonly flags: Uint64;
+  /** Base64. */
   readonly value: string;
 }
 
@@ -30,16 +31,16 @@ export const importCommand = clientCommand({
       );
       return 1;
     }
-    let text: string;
+    let json: string;
     try {
-      text = Buffer.from(await readDataArgument(flags.rest[0] ?? '', io)).toString();
+      json = Buffer.from(await readDataArgument(flags.rest[0] ?? '', io)).toString();
     } catch (error) {
       io.err(`Error! ${messageOf(error)}\n`);
       return 1;
     }
     let entries: ExportedEntry[];
     try {
-      entries = parseEntries(text);
+      entries = parseEntries(json);
     } catch (error) {
       io.err(`Cannot unmarshal data: ${messageOf(error)}\n`);
       return 1;
@@ -64,16 +65,51 @@ export const importCommand = clientCommand({
   },
 });
 
-function parseEntries(text: string): ExportedEntry[] {
-  parseJsonText(text);
-  const parsed = parseUint64Json(text);
-  if (!Array.isArray(parsed))
-    throw new Error('json: cannot unmarshal into Go value of type []kv.kvExportEntry');
+/** @throws Error in the words of Go's decoder */
+function parseEntries(json: string): ExportedEntry[] {
+  parseJsonText(json);
+  const parsed = parseUint64Json(json);
+  if (parsed === null) return [];
+  if (!Array.isArray(parsed)) throw unsuited(parsed, 'value of type []*impexp.Entry');
   return parsed.map((item: unknown) => {
-    const { key, flags, value } = (
-      typeof item === 'object' && item !== null ? item : {}
-    ) as Partial<ExportedEntry>;
-    if (typeof key !== 'string') throw new Error('every entry needs a key');
-    return { key, flags: flags ?? 0, value: typeof value === 'string' ? value : '' };
+    if (typeof item !== 'object' || item === null || Array.isArray(item))
+      throw unsuited(item, 'value of type impexp.Entry');
+    return entryOf(item);
   });
+}
+
+/** As in Go, names fit in any case, other fields are dropped, and what is missing or null is empty. */
+function entryOf(fields: object): ExportedEntry {
+  const entry = { key: '', flags: 0 as Uint64, value: '' };
+  for (const [name, value] of Object.entries(fields)) {
+    const field = name.toLowerCase();
+    if (value === null) continue;
+    if (field === 'key' || field === 'value') {
+      if (typeof value !== 'string') throw unsuited(value, `struct field Entry.${field} of type string`);
+      entry[field] = value;
+    } else if (field === 'flags') {
+      if (!isUint64(value)) throw unsuited(value, 'struct field Entry.flags of type uint64');
+      entry.flags = value;
+    }
+  }
+  return entry;
+}
+
+function isUint64(value: unknown): value is Uint64 {
+  if (typeof value === 'bigint') return value >= 0n && value < 1n << 64n;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function unsuited(value: unknown, goType: string): Error {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint';
+  // A number of the right kind that does not fit is named with its digits.
+  const digits = isNumber && goType.endsWith('uint64') ? ` ${value}` : '';
+  const kind = isNumber
+    ? `number${digits}`
+    : Array.isArray(value)
+      ? 'array'
+      : typeof value === 'boolean'
+        ? 'bool'
+        : typeof value;
+  return new Error(`json: cannot unmarshal ${kind} into Go ${goType}`);
 }

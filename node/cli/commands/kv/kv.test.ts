@@ -102,15 +102,33 @@ test.each([
   [['put', 'a', 'b', 'c'], 'Error! Too many arguments (expected 1 or 2, got 3)'],
   [['put', '-cas', 'a', 'b'], 'Must specify -modify-index with -cas!'],
   [['put', '-acquire', 'a'], 'Error! Missing -session (required with -acquire and -release)'],
-  [['put', '-flags=-1', 'a'], 'invalid value "-1" for flag -flags: parse error'],
   [['delete'], 'Error! Missing KEY argument'],
   [['delete', '-cas', 'a'], 'Must specify -modify-index with -cas!'],
   [['delete', '-modify-index=1', 'a'], 'Cannot specify -modify-index without -cas!'],
   [['delete', '-cas', '-recurse', '-modify-index=1', 'a'], 'Cannot specify both -cas and -recurse!'],
-  [['delete', '-cas', '-modify-index=x', 'a'], 'invalid value "x" for flag -modify-index: parse error'],
   [['import'], 'Error! Missing DATA argument'],
   [['import', 'a', 'b'], 'Error! Too many arguments (expected 1, got 2)'],
   [['import', '{'], 'Cannot unmarshal data: unexpected end of JSON input'],
+  [
+    ['import', '{}'],
+    'Cannot unmarshal data: json: cannot unmarshal object into Go value of type []*impexp.Entry',
+  ],
+  [
+    ['import', '[1]'],
+    'Cannot unmarshal data: json: cannot unmarshal number into Go value of type impexp.Entry',
+  ],
+  [
+    ['import', '[{"key":1}]'],
+    'Cannot unmarshal data: json: cannot unmarshal number into Go struct field Entry.key of type string',
+  ],
+  [
+    ['import', '[{"key":"a","flags":-1}]'],
+    'Cannot unmarshal data: json: cannot unmarshal number -1 into Go struct field Entry.flags of type uint64',
+  ],
+  [
+    ['import', '[{"key":"a","value":"@@"}]'],
+    'Error base 64 decoding value for key a: illegal base64 data at input byte 0',
+  ],
 ])('kv %j is refused: %s', async (args, text) => {
   expect(await kv(args)).toEqual(failed(`${text}\n`));
 });
@@ -168,4 +186,42 @@ test('import stops at the first failure', async () => {
     out: 'Imported: a\n',
     err: 'Error! Failed writing data for key b: Unexpected response code: 500 (no)\n',
   });
+});
+
+test('import takes names in any case, and leaves out what is null', async () => {
+  const run = await kv(['import', '[{"Key":"a","FLAGS":null,"other":1}]'], {
+    'PUT /v1/kv/*': { body: 'true' },
+  });
+  expect(run).toEqual(done('Imported: a\n'));
+  expect(await kv(['import', 'null'])).toEqual(done(''));
+});
+
+test('bad numbers come with the list of flags', async () => {
+  for (const args of [
+    ['put', '-flags=-1', 'a'],
+    ['delete', '-cas', '-modify-index=x', 'a'],
+  ]) {
+    const run = await kv(args);
+    expect(run.code).toBe(1);
+    expect(run.err).toMatch(/^invalid value "(-1|x)" for flag -(flags|modify-index): parse error\n {2}-/);
+  }
+});
+
+test('values that are no text come out byte for byte', async () => {
+  const value = Buffer.from([0xff, 0x00, 0x80, 0x0a]);
+  agent = await startFakeAgent({
+    'GET /v1/kv/*': {
+      body: [
+        { LockIndex: 0, Key: 'b', Flags: 0, Value: value.toString('base64'), CreateIndex: 1, ModifyIndex: 1 },
+      ],
+    },
+  });
+  let written = Buffer.alloc(0);
+  const onBytes = (bytes: Uint8Array) => {
+    written = Buffer.from(bytes);
+  };
+  await runCli(['kv', 'get', 'b'], { address: agent.address, onBytes });
+  expect(written).toEqual(Buffer.concat([value, Buffer.from('\n')]));
+  await runCli(['kv', 'get', '-recurse', 'b'], { address: agent.address, onBytes });
+  expect(written).toEqual(Buffer.concat([Buffer.from('b:'), value, Buffer.from('\n')]));
 });

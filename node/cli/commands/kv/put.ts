@@ -17,8 +17,8 @@ export const putCommand = clientCommand({
     { name: 'acquire', kind: 'bool', usage: 'Obtain a lock on the key; requires -session.' },
     { name: 'base64', kind: 'bool', usage: 'Treat the data as base64 encoded.' },
     { name: 'cas', kind: 'bool', usage: 'Perform a check-and-set; requires -modify-index.' },
-    { name: 'flags', kind: 'string', usage: 'Unsigned integer value to assign to this KV pair.' },
-    { name: 'modify-index', kind: 'string', usage: 'Unsigned integer ModifyIndex of the key, for -cas.' },
+    { name: 'flags', kind: 'uint', usage: 'Unsigned integer value to assign to this KV pair.' },
+    { name: 'modify-index', kind: 'uint', usage: 'Unsigned integer ModifyIndex of the key, for -cas.' },
     { name: 'release', kind: 'bool', usage: 'Forfeit the lock on the key; requires -session.' },
     { name: 'session', kind: 'string', usage: 'Session for -acquire and -release.' },
   ],
@@ -60,11 +60,6 @@ function argumentProblem(flags: ParsedFlags): string | undefined {
   if (needsSession && textFlag(flags, 'session') === '') {
     return 'Error! Missing -session (required with -acquire and -release)';
   }
-  for (const name of ['flags', 'modify-index']) {
-    if (uint64Flag(flags, name) === undefined) {
-      return `invalid value ${JSON.stringify(textFlag(flags, name))} for flag -${name}: parse error`;
-    }
-  }
   return undefined;
 }
 
@@ -90,7 +85,7 @@ async function write(
   };
   let isWritten: boolean;
   try {
-    isWritten = await writeEntry(client, { key, value, flags: uint64Flag(flags, 'flags') ?? 0, query });
+    isWritten = await writeEntry(client, { key, value, flags: uint64Flag(flags, 'flags'), query });
   } catch (error) {
     if (mode === 'cas') io.err(`Error! Did not write to ${key}: ${messageOf(error)}\n`);
     else io.err(`Error! Failed writing data: ${mode === 'release' ? key : messageOf(error)}\n`);

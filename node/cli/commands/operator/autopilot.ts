@@ -32,7 +32,7 @@ const SETTINGS: readonly { readonly key: string; readonly flag: FlagSpec }[] = [
     key: 'MaxTrailingLogs',
     flag: {
       name: 'max-trailing-logs',
-      kind: 'int',
+      kind: 'uint',
       usage: 'How many log entries a server may trail the leader before it counts as unhealthy.',
     },
   },
@@ -40,7 +40,7 @@ const SETTINGS: readonly { readonly key: string; readonly flag: FlagSpec }[] = [
     key: 'MinQuorum',
     flag: {
       name: 'min-quorum',
-      kind: 'int',
+      kind: 'uint',
       usage: 'The number of servers below which dead ones are not removed.',
     },
   },
@@ -97,11 +97,6 @@ const setConfig = clientCommand({
   flags: SETTINGS.map(({ flag }) => flag),
   takesServerFlags: true,
   async run(client, flags, io) {
-    const negative = ['max-trailing-logs', 'min-quorum'].find((name) => Number(flags.values.get(name)) < 0);
-    if (negative !== undefined) {
-      io.err(`invalid value "${flags.values.get(negative)}" for flag -${negative}: parse error\n`);
-      return 1;
-    }
     let config: AutopilotConfig;
     try {
       config = await readConfig(client);
@@ -139,7 +134,8 @@ function readConfig(client: ApiClient): Promise<AutopilotConfig> {
 function changed(config: AutopilotConfig, flags: ParsedFlags): AutopilotConfig {
   const given = SETTINGS.flatMap(({ key, flag }) => {
     const value = flags.values.get(flag.name);
-    return value === undefined || Array.isArray(value) ? [] : [[key, value] as const];
+    if (value === undefined || Array.isArray(value)) return [];
+    return [[key, flag.kind === 'uint' ? Number(value) : value] as const];
   });
   const kept = SETTINGS.flatMap(({ key }) =>
     config[key] === undefined ? [] : [[key, config[key]] as const],

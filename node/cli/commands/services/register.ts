@@ -13,7 +13,7 @@ const OWN_FLAGS: readonly FlagSpec[] = [
   { name: 'kind', kind: 'string', usage: 'The kind of the service, such as "connect-proxy".' },
   {
     name: 'meta',
-    kind: 'strings',
+    kind: 'pairs',
     usage: 'Metadata to set on the service, formatted as key=value. Can be specified multiple times.',
   },
   { name: 'name', kind: 'string', usage: 'Name of the service to register.' },
@@ -21,7 +21,7 @@ const OWN_FLAGS: readonly FlagSpec[] = [
   { name: 'tag', kind: 'strings', usage: 'Tag to add to the service. Can be specified multiple times.' },
   {
     name: 'tagged-address',
-    kind: 'strings',
+    kind: 'pairs',
     usage: 'Tagged address to set, formatted as name=address:port. Can be specified multiple times.',
   },
 ];
