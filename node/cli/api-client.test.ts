@@ -68,14 +68,24 @@ test('files that cannot be read are named', async () => {
   const missing = join(folder, 'missing');
   const run = await runCli(['catalog', 'datacenters', `-token-file=${missing}`]);
   expect(run.code).toBe(1);
-  expect(run.err).toMatch(`Error connecting to Consul agent: Error loading ${missing}: `);
+  const words = `open ${missing}: no such file or directory\n`;
+  expect(run.err).toBe(`Error connecting to Consul agent: Error loading token file: ${words}`);
   const folderRun = await runCli([
     'catalog',
     'datacenters',
     '-http-addr=https://localhost:1',
     `-ca-path=${missing}`,
   ]);
-  expect(folderRun.err).toMatch(`Error connecting to Consul agent: Error loading CA folder ${missing}: `);
+  expect(folderRun.err).toBe(
+    `Error connecting to Consul agent: lstat ${missing}: no such file or directory\n`,
+  );
+  const https = ['catalog', 'datacenters', '-http-addr=https://localhost:1'];
+  expect((await runCli([...https, `-ca-file=${missing}`])).err).toBe(
+    `Error connecting to Consul agent: Error loading CA File: ${words}`,
+  );
+  expect((await runCli([...https, `-client-cert=${missing}`])).err).toBe(
+    `Error connecting to Consul agent: ${words}`,
+  );
 });
 
 test('a variable that is no boolean is named and ignored', async () => {
@@ -96,7 +106,14 @@ test('failures read as those of Consul’s client', async () => {
   expect(refused.err).toBe(
     'Error listing datacenters: Get "http://127.0.0.1:1/v1/catalog/datacenters": dial tcp 127.0.0.1:1: connect: connection refused\n',
   );
+  const path = join(folder, 'nobody.sock');
+  const absent = await runCli(['catalog', 'datacenters', `-http-addr=unix://${path}`]);
+  expect(absent.err).toBe(
+    `Error listing datacenters: Get "http://${encodeURIComponent(path)}/v1/catalog/datacenters": dial unix ${path}: connect: no such file or directory\n`,
+  );
   agent = await startFakeAgent({ 'GET /v1/catalog/datacenters': { status: 500, body: 'No cluster leader' } });
+  const plain = await runCli(['catalog', 'datacenters', `-http-addr=https://${agent.address}`]);
+  expect(plain.err).toMatch(/: http: server gave HTTP response to HTTPS client\n$/);
   expect((await runCli(['catalog', 'datacenters'], agent)).err).toBe(
     'Error listing datacenters: Unexpected response code: 500 (No cluster leader)\n',
   );

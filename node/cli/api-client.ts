@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { FlagSpec, ParsedFlags } from '../config/flags.ts';
 import type { CliIo } from './command.ts';
+import { failedRequestText } from './failed-request.ts';
+import { fileErrorText } from './system-text.ts';
 
 /** Flags of every command that talks to an agent. */
 export const CLIENT_FLAGS: readonly FlagSpec[] = [
@@ -78,7 +80,7 @@ export class ClientSetupError extends Error {
 
 interface Target {
   readonly protocol: 'http' | 'https';
-  /** `host:port` as given, for messages. */
+  /** `host:port` as given, or the path of a socket, for messages. */
   readonly authority: string;
   readonly headers: http.OutgoingHttpHeaders;
   readonly options: http.RequestOptions & https.RequestOptions;
@@ -130,7 +132,7 @@ export function createApiClient(flags: ParsedFlags, io: CliIo): ApiClient {
     };
     return new Promise((resolve, reject) => {
       const fail = (error: Error) =>
-        reject(new Error(transportText(request.method, target, url, error), { cause: error }));
+        reject(new Error(failedRequestText(request.method, urlOf(target, url), target.options, error)));
       const sent =
         target.protocol === 'https' ? https.request(options, resolve) : http.request(options, resolve);
       sent.on('error', fail);
@@ -190,7 +192,9 @@ function resolveTarget(setting: Setting, io: CliIo): Target {
     headers.Authorization = `Basic ${Buffer.from(basicAuth.includes(':') ? basicAuth : `${basicAuth}:`).toString('base64')}`;
   }
   if (address.startsWith('unix://')) {
-    return { protocol: 'http', authority: address, headers, options: { socketPath: address.slice(7) } };
+    const socketPath = address.slice(7);
+    // As Go shows a host that is a path.
+    return { protocol: 'http', authority: encodeURIComponent(socketPath), headers, options: { socketPath } };
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1];
   if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
@@ -216,8 +220,12 @@ function parseAuthority(authority: string, isTls: boolean): { host: string; port
   }
 }
 
+function urlOf({ protocol, authority }: Target, path: string): string {
+  return `${protocol}://${authority}${path}`;
+}
+
 function tlsOptions(setting: Setting, io: CliIo): https.RequestOptions {
-  const read = (path: string) => (path === '' ? undefined : readSetupFile(path));
+  const read = (path: string) => (path === '' ? undefined : readSetupFile(path, ''));
   const ca = authorities(setting('ca-file', 'CONSUL_CACERT'), setting('ca-path', 'CONSUL_CAPATH'));
   const cert = read(setting('client-cert', 'CONSUL_CLIENT_CERT'));
   const key = read(setting('client-key', 'CONSUL_CLIENT_KEY'));
@@ -233,32 +241,29 @@ function tlsOptions(setting: Setting, io: CliIo): https.RequestOptions {
 
 /** Certificates of the file, or else of every file in the folder. */
 function authorities(file: string, folder: string): Buffer[] {
-  if (file !== '') return [readSetupFile(file)];
+  if (file !== '') return [readSetupFile(file, 'Error loading CA File: ')];
   if (folder === '') return [];
   let names: string[];
   try {
     names = readdirSync(folder).sort();
   } catch (error) {
-    throw new ClientSetupError(
-      `Error loading CA folder ${folder}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new ClientSetupError(fileErrorText('lstat', folder, error));
   }
-  return names.map((name) => readSetupFile(join(folder, name)));
+  return names.map((name) => readSetupFile(join(folder, name), 'Error loading CA Path: '));
 }
 
 function tokenOf(setting: Setting): string {
   const file = setting('token-file', 'CONSUL_HTTP_TOKEN_FILE');
-  if (file !== '') return readSetupFile(file).toString().trim();
+  if (file !== '') return readSetupFile(file, 'Error loading token file: ').toString().trim();
   return setting('token', 'CONSUL_HTTP_TOKEN');
 }
 
-function readSetupFile(path: string): Buffer {
+/** @param what precedes the system's words */
+function readSetupFile(path: string, what: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new ClientSetupError(
-      `Error loading ${path}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new ClientSetupError(`${what}${fileErrorText('open', path, error)}`);
   }
 }
 
@@ -278,23 +283,4 @@ function encodeQuery(query: NonNullable<ApiRequest['query']>): string {
   if (pairs.length === 0) return '';
   pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return `?${pairs.map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join('&')}`;
-}
-
-/** Go's words for a failed request: `Get "http://h:p/path": dial tcp h:p: connect: connection refused`. */
-function transportText(method: string, target: Target, url: string, error: Error): string {
-  const verb = method.charAt(0) + method.slice(1).toLowerCase();
-  const code = 'code' in error ? error.code : undefined;
-  const { host = '', port = '' } = target.options;
-  const peer = `dial tcp ${String(host).includes(':') ? `[${host}]` : host}:${port}`;
-  const reason =
-    code === 'ECONNREFUSED'
-      ? `${peer}: connect: connection refused`
-      : code === 'ENOTFOUND'
-        ? `dial tcp: lookup ${host}: no such host`
-        : code === 'ETIMEDOUT'
-          ? `${peer}: i/o timeout`
-          : code === 'ECONNRESET'
-            ? 'EOF'
-            : error.message;
-  return `${verb} "${target.protocol}://${target.authority}${url}": ${reason}`;
 }
