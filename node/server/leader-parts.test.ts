@@ -142,7 +142,14 @@ describe('RaftMembership', () => {
       log: silentLogger,
       settings: () => DEFAULT_AUTOPILOT,
       servers: () => servers,
+      isLeaving: (id) => id === 'id-leaving',
     });
+  });
+
+  test('a server that has begun to leave is not taken in, though gossip still shows it alive', async () => {
+    servers.push(server('leaving', 3));
+    await membership.add(server('leaving', 3));
+    expect(raft.calls).toEqual([]);
   });
 
   test('a new server joins as a learner and is promoted once it was caught up for long enough', async () => {

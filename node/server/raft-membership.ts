@@ -21,6 +21,8 @@ export interface RaftMembershipOptions {
   readonly settings: () => Pick<AutopilotSettings, 'MaxTrailingLogs' | 'ServerStabilizationTime'>;
   /** Servers of the own datacenter by gossip. */
   readonly servers: () => readonly ServerMember[];
+  /** Whether the server has begun to leave, though gossip may still show it alive. */
+  readonly isLeaving: (id: string) => boolean;
 }
 
 /** Invariant: one change is under way at a time; `#caughtUpSinceMs` holds learners only. */
@@ -49,6 +51,7 @@ export class RaftMembership {
     const { log, ownId, raft } = this.#o;
     if (server.id === '') return;
     if (server.id === ownId) return this.#moveSelf(server.address);
+    if (this.#o.isLeaving(server.id)) return;
     if (server.bootstrap && this.#o.servers().some((other) => other.bootstrap && other.id !== server.id)) {
       log.error(
         'Two nodes are in bootstrap mode. Only one node should be in bootstrap mode, not adding Raft peer.',

@@ -34,6 +34,7 @@ import {
 } from './commands.ts';
 import { Datacenters } from './datacenters.ts';
 import { DeadServers } from './dead-servers.ts';
+import { DepartedLeader } from './departed-leader.ts';
 import { FloatingMover } from './floating-mover.ts';
 import type { AnyReadHandler, AnyWriteHandler, HandlerContext } from './handlers.ts';
 import { LeaderDuties } from './leader-duties.ts';
@@ -86,7 +87,8 @@ export class ServerCore {
   readonly #readHandlers: ReadonlyMap<string, AnyReadHandler>;
   readonly #sessionTtlMinMs: number;
   readonly #pool: ConnectionPool;
-  readonly #unsubscribe: () => void;
+  readonly #departed: DepartedLeader;
+  readonly #unsubscribe: readonly (() => void)[];
   #duties: LeaderDuties | undefined;
   #dutiesTerm = -1;
   #role: RaftRole | undefined;
@@ -174,17 +176,22 @@ export class ServerCore {
       health: () => this.#health?.report(),
       timedSessions: () => this.#sessions?.size,
     });
-    this.#unsubscribe = this.raft.subscribe((event) => this.#onRaft(event));
+    this.#departed = new DepartedLeader(env.clock);
+    this.#unsubscribe = [
+      this.raft.subscribe((event) => this.#onRaft(event)),
+      options.lan.subscribe((event) => this.#departed.onGossip(event)),
+    ];
   }
 
   close(): void {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#endDuties();
     this.leadership.close();
     this.engine.close();
   }
 
   #onRaft(event: RaftEvent): void {
+    this.#departed.onRaft(event);
     switch (event.kind) {
       case 'leadership':
         this.#onLeadership(event);
@@ -232,6 +239,7 @@ export class ServerCore {
       log,
       settings: () => this.#autopilot(),
       servers: () => this.datacenters.localServers(),
+      isLeaving: (id) => this.#departed.isLeaving(id),
     });
     const health = new ServerHealthMonitor({
       raft,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { NodeId } from '../raft/types.ts';
 import type { Backend, ReadOptions } from '../rpc/backend.ts';
 import {
   catalogListDatacenters,
@@ -320,6 +321,22 @@ describe('three servers', () => {
     await eventually(() => next.server.raft.status().peers.length === 2);
     expect(await put(next.server, 'b', '2')).toBe(true);
   });
+});
+
+test('while gossip still shows a leader alive that has begun to leave, the next one does not take it in again', async () => {
+  await cluster.startThree();
+  const leader = await cluster.leader();
+  // The first step of leaving; the others follow when the next leader is at work already.
+  await leader.server.raft.changeMembership({ kind: 'remove', id: leader.id as NodeId });
+  const next = await eventually(() =>
+    cluster.servers.find(({ id, server }) => id !== leader.id && server.isLeader()),
+  );
+  // Members are looked at one after the other: with this one, all have been.
+  cluster.lan.set(fakeMember('c1', { role: 'node', dc: 'dc1' }));
+  await eventually(() => cluster.lines.some((line) => line.endsWith('marking health alive: member=c1')));
+  expect(next.server.raft.status().peers.map(({ id }) => id)).not.toContain(leader.id);
+  expect(cluster.lines.filter((line) => line.includes('added raft peer'))).toEqual([]);
+  await cluster.kill(leader);
 });
 
 describe('two datacenters', () => {

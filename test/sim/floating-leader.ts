@@ -39,7 +39,8 @@ export function createLeaderDuties(options: LeaderOptions): LeaderDuties {
   const settings = () => ({ ...DEFAULT_AUTOPILOT, CleanupDeadServers: false });
   const members = () => lan.members();
   const nothing = async () => {};
-  const roster = new RaftMembership({ raft, ownId, env, log, settings, servers });
+  const isLeaving = () => false;
+  const roster = new RaftMembership({ raft, ownId, env, log, settings, servers, isLeaving });
   const onDue = () => duties.reconcileSoon();
   const datacenter = 'dc1';
   const moving = { datacenter, state, members, moveAfterMs: 0, clock: env.clock, log, onDue };
