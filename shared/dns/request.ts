@@ -6,7 +6,6 @@ import { binaryText } from './name.ts';
 import { RCODE_FORMERR, RCODE_NOTIMP, TYPE_OPT } from './record-types.ts';
 
 const OPCODE_QUERY = 0;
-const OPCODE_NOTIFY = 4;
 
 /** A well-formed query for one name. */
 export interface DnsRequest {
@@ -36,7 +35,8 @@ export function vetRequest(message: Uint8Array): Vetted {
   const flags = uint16(message, 2);
   if ((flags & FLAG_QR) !== 0) return DROP;
   const opcode = (flags >> 11) & 0xf;
-  if (opcode !== OPCODE_QUERY && opcode !== OPCODE_NOTIFY) return refuse(message, flags, RCODE_NOTIMP);
+  // Consul takes NOTIFY (4) for a query: nobody who announces a change of a zone wants an answer about its names.
+  if (opcode !== OPCODE_QUERY) return refuse(message, flags, RCODE_NOTIMP);
   const answers = uint16(message, 6);
   const authority = uint16(message, 8);
   const additional = uint16(message, 10);

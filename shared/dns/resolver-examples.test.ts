@@ -144,10 +144,6 @@ describe('the worked examples of the reference', () => {
       flags: 'AA',
       answers: ['v1.web.service.consul. 5 A 127.0.0.40'],
     },
-    {
-      ask: ['v1.web.service.consul', 'A', { opcode: 4 }],
-      answers: ['v1.web.service.consul. 5 A 127.0.0.40'],
-    },
   ];
 
   for (const backend of ['at once', 'promised'] as const) {
