@@ -301,7 +301,7 @@ function createLocal(options: AgentOptions, nodeId: string, pools: Pools, core: 
     discardCheckOutput: config.discardCheckOutput,
     sidecarPorts: { min: config.ports.sidecarMin, max: config.ports.sidecarMax },
     coordinate: config.disableCoordinates ? undefined : () => pools.lan.coordinate(),
-    coordinateIntervalMinMs: config.coordinateIntervalMs,
+    coordinateDelayMs: config.coordinateDelayMs,
   });
   pools.lan.subscribe((event) => {
     const hasServer =

@@ -152,7 +152,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     disableRemoteExec: reader.bool('disable_remote_exec', true),
     watches: list(reader.raw('watches')).filter(isTree),
     disableCoordinates: reader.bool('disable_coordinates', false),
-    coordinateIntervalMs: isDev ? 100 : 15_000,
+    coordinateDelayMs: isDev ? 100 : undefined,
     translateWanAddrs: reader.bool('translate_wan_addrs', false),
     uiEnabled: uiDir !== '' || reader.bool('ui_config.enabled', reader.bool('ui', isDev)),
     uiDir,

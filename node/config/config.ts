@@ -175,7 +175,8 @@ export interface Config {
   /** As given; checked when they are started. */
   readonly watches: readonly Tree[];
   readonly disableCoordinates: boolean;
-  readonly coordinateIntervalMs: number;
+  /** Until the first network coordinate is sent; as for later ones when absent. */
+  readonly coordinateDelayMs: number | undefined;
   readonly translateWanAddrs: boolean;
   readonly uiEnabled: boolean;
   /** Folder from which the UI is served in place of the built-in one; '' means the built-in one. */

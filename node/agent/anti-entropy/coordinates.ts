@@ -6,7 +6,7 @@ import type { Logger } from '../../../shared/log.ts';
 import type { Coordinate } from '../../../shared/types/v1.ts';
 import type { Backend } from '../../rpc/backend.ts';
 import { coordinateUpdate } from '../../rpc/endpoints.ts';
-import { coordinateDelayMs } from './timing.ts';
+import { COORDINATE_INTERVAL_MIN_MS, coordinateDelayMs } from './timing.ts';
 
 export interface CoordinateSenderOptions {
   readonly env: Env;
@@ -17,19 +17,21 @@ export interface CoordinateSenderOptions {
   /** null while there is none yet. */
   readonly coordinate: () => Coordinate | null;
   readonly clusterSize: () => number;
-  readonly intervalMinMs: number;
+  /** Until the first update; one interval when absent. */
+  readonly firstDelayMs: number | undefined;
   readonly agentToken: () => string;
 }
 
-/** Starts sending; the first update goes after one interval. @returns what stops it */
+/** @returns what stops it */
 export function startCoordinateSender(options: CoordinateSenderOptions): () => void {
   const { env, log, backend } = options;
   let isStopped = false;
   let timer: Timer;
 
-  const wait = () => {
-    const delayMs = coordinateDelayMs(options.intervalMinMs, options.clusterSize(), env.random);
-    timer = env.clock.setTimer(delayMs, () => void send());
+  const wait = (delayMs?: number) => {
+    const nextMs =
+      delayMs ?? coordinateDelayMs(COORDINATE_INTERVAL_MIN_MS, options.clusterSize(), env.random);
+    timer = env.clock.setTimer(nextMs, () => void send());
   };
   const send = async () => {
     const coordinate = options.coordinate();
@@ -46,7 +48,7 @@ export function startCoordinateSender(options: CoordinateSenderOptions): () => v
     if (!isStopped) wait();
   };
 
-  wait();
+  wait(options.firstDelayMs);
   return () => {
     isStopped = true;
     timer.cancel();

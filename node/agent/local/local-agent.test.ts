@@ -676,6 +676,19 @@ it('sends its coordinate at the rate of the cluster', async () => {
   expect(backend.writes).toHaveLength(before);
 });
 
+it('sends its first coordinate sooner where that is wanted, and others as ever', async () => {
+  const coordinate = { Vec: [1, 0, 0, 0, 0, 0, 0, 0], Error: 1, Adjustment: 0, Height: 0.1 };
+  agent = createAgent({ coordinate: () => coordinate, coordinateDelayMs: 100 });
+  await agent.start({ services: [], checks: [] });
+  const sent = () => backend.log().filter((line) => line.includes('Coordinate.Update')).length;
+  await env.clock.advanceAsync(100);
+  expect(sent()).toBe(1);
+  await env.clock.advanceAsync(14_999);
+  expect(sent()).toBe(1);
+  await env.clock.advanceAsync(15_001);
+  expect(sent()).toBe(2);
+});
+
 it('counts what it has', async () => {
   await agent.registerService(service({ checks: [ttl()] }), API);
   await agent.registerCheck(check({ name: 'p', tcp: '127.0.0.1:1', intervalMs: 3_600_000 }));

@@ -12,7 +12,7 @@ import type { CheckStatus, HealthCheck, Service } from '../../../shared/types/v1
 import { startCoordinateSender } from '../anti-entropy/coordinates.ts';
 import { type AntiEntropy, createAntiEntropy } from '../anti-entropy/driver.ts';
 import type { NodeEntry } from '../anti-entropy/messages.ts';
-import { COORDINATE_INTERVAL_MIN_MS, FULL_SYNC_INTERVAL_MS } from '../anti-entropy/timing.ts';
+import { FULL_SYNC_INTERVAL_MS } from '../anti-entropy/timing.ts';
 import { messageOf } from '../checks/go-errors.ts';
 import { cutTtlOutput } from '../checks/output-buffer.ts';
 import { DEFAULT_OUTPUT_MAX_BYTES, outputLimit } from '../checks/probe.ts';
@@ -343,7 +343,7 @@ class LocalServices implements LocalAgent {
       datacenter,
       coordinate,
       clusterSize,
-      intervalMinMs: this.#options.coordinateIntervalMinMs ?? COORDINATE_INTERVAL_MIN_MS,
+      firstDelayMs: this.#options.coordinateDelayMs,
       agentToken: agentToken ?? (() => ''),
     });
   }

@@ -61,8 +61,8 @@ export interface LocalAgentOptions extends NodeIdentity {
   readonly fullSyncIntervalMs?: number | undefined;
   /** undefined: coordinates are off. The callback answers null while there is none yet. */
   readonly coordinate?: (() => Coordinate | null) | undefined;
-  /** Default 15 s. */
-  readonly coordinateIntervalMinMs?: number | undefined;
+  /** Until the first coordinate is sent; default: as for later ones, from 15 s on. */
+  readonly coordinateDelayMs?: number | undefined;
 }
 
 export interface Definitions {
