@@ -11,7 +11,7 @@ import { chain, isPromise, recovering } from './maybe-promise.ts';
 import { FLAG_AA, FLAG_RA } from './message.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type Name, presentName } from './name.ts';
-import { type AskedName, readAskedName, zoneLabels } from './question-name.ts';
+import { type Asked, type AskedName, readAskedName, zoneLabels } from './question-name.ts';
 import { recordClassName, recordTypeName, TYPE_SRV } from './record-types.ts';
 import { zoneNames } from './records.ts';
 import { createRecursion, type Recursor } from './recursion.ts';
@@ -27,7 +27,7 @@ export interface DnsResolverDeps {
   readonly log: Logger;
   /** Absent: recursion is off whatever the configuration says. */
   readonly recursor?: Recursor | undefined;
-  /** Called with every answered query for telemetry. `elapsedMs` ≥ 0. */
+  /** Called with every answered query about the zones or a reverse name, for telemetry. `elapsedMs` ≥ 0. */
   readonly onAnswered?: ((kind: 'domain' | 'ptr', elapsedMs: number) => void) | undefined;
 }
 
@@ -147,8 +147,7 @@ function answerMessage(
   );
   if (!isWatched) return answered;
   return chain(answered, (bytes) => {
-    const kind = asked.kind === 'reverse' ? 'ptr' : 'domain';
-    reportAnswered(deps, asking, kind, startedMs, clientPort);
+    reportAnswered(deps, asking, asked.kind, startedMs, clientPort);
     return bytes;
   });
 }
@@ -156,12 +155,13 @@ function answerMessage(
 function reportAnswered(
   { env, log, onAnswered }: DnsResolverDeps,
   { request, name, clientAddress, transport }: Asking,
-  kind: 'domain' | 'ptr',
+  kind: Asked['kind'],
   startedMs: number,
   clientPort: number | undefined,
 ): void {
   const elapsedMs = env.clock.monotonicMs() - startedMs;
-  onAnswered?.(kind, elapsedMs);
+  // What upstream takes for foreign names says nothing about the zones.
+  if (kind !== 'foreign') onAnswered?.(kind === 'reverse' ? 'ptr' : 'domain', elapsedMs);
   if (!log.isEnabled('DEBUG')) return;
   const host = clientAddress.includes(':') ? `[${clientAddress}]` : clientAddress;
   log.debug('request served from client', {
@@ -185,11 +185,7 @@ function askedName(active: Active, request: DnsRequest): AskedName {
   return read;
 }
 
-function answerAsked(
-  active: Active,
-  asking: Asking,
-  asked: AskedName['asked'],
-): MaybePromise<Uint8Array | undefined> {
+function answerAsked(active: Active, asking: Asking, asked: Asked): MaybePromise<Uint8Array | undefined> {
   const { request } = asking;
   switch (asked.kind) {
     case 'foreign':
