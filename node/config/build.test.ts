@@ -226,6 +226,26 @@ test.each<[Tree, string]>([
   ],
   [{ ...valid, node_id: 'x' }, 'node_id invalid: "x" is not a UUID'],
   [
+    { ...valid, autopilot: { max_trailing_logs: -1 } },
+    'autopilot.max_trailing_logs cannot be -1. Must be greater than or equal to zero',
+  ],
+  [{ ...valid, server: true, auto_encrypt: { tls: true } }, 'auto_encrypt.tls can only be used on a client.'],
+  [{ ...valid, auto_encrypt: [{ allow_tls: true }] }, 'auto_encrypt.allow_tls can only be used on a server.'],
+  [
+    {
+      ...valid,
+      services: [
+        { name: 'a', meta: { 'consul-x': '1' } },
+        { name: 'b', weights: { passing: 0 } },
+      ],
+    },
+    "2 errors occurred:\n\t* invalid meta for service a: Couldn't load metadata pair ('consul-x', '1'): Key prefix 'consul-' is reserved for internal use\n\t* Invalid weight definition for service b: Passing must be greater than 0\n\n",
+  ],
+  [
+    { ...valid, services: [{ name: 'a', weights: { passing: 70_000, warning: 1 } }] },
+    '1 error occurred:\n\t* Invalid weight definition for service a: DNS Weight must be between 0 and 65535\n\n',
+  ],
+  [
     { ...valid, retry_interval: '5', session_ttl_min: 'x' },
     '2 errors occurred:\n\t* retry_interval: invalid duration: "5": time: missing unit in duration "5"\n\t* session_ttl_min: invalid duration: "x": time: invalid duration "x"\n\n',
   ],

@@ -18,7 +18,16 @@ import type {
 } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { isTree, listErrors, type Tree } from './decode.ts';
-import { checkFromTree, list, number, serviceFromTree, text, textMap, texts } from './definitions.ts';
+import {
+  checkFromTree,
+  list,
+  number,
+  serviceFromTree,
+  serviceProblem,
+  text,
+  textMap,
+  texts,
+} from './definitions.ts';
 import type { LoadedConfig } from './load.ts';
 import { locating } from './locate.ts';
 import { validateConfig, warningsFor } from './validate.ts';
@@ -160,7 +169,7 @@ function assemble(reader: TreeReader, loaded: LoadedConfig, host: HostFacts): Co
     telemetry: telemetrySettings(reader, isDev),
     autopilot: autopilotSettings(reader),
     pidFile: reader.text('pid_file', ''),
-    services: reader.convert('services', serviceFromTree),
+    services: reader.convert('services', serviceFromTree, serviceProblem),
     checks: reader.convert('checks', checkFromTree),
     warnings: [],
   };
@@ -366,11 +375,22 @@ class TreeReader {
     }
   }
 
-  convert<T>(key: string, from: (tree: Tree) => T): T[] {
+  /** @param problemOf what is wrong with an item that could be read */
+  convert<T>(
+    key: string,
+    from: (tree: Tree) => T,
+    problemOf: (item: T) => string | undefined = () => undefined,
+  ): T[] {
     return list(this.raw(key)).flatMap((item, i) => {
       if (!isTree(item)) return [];
       try {
-        return [from(item)];
+        const converted = from(item);
+        const problem = problemOf(converted);
+        if (problem !== undefined) {
+          this.#badKeys.push(`${key}[${i}]`);
+          this.#errors.push(problem);
+        }
+        return [converted];
       } catch (error) {
         this.#badKeys.push(`${key}[${i}]`);
         this.#errors.push(`${key}[${i}]: invalid duration: ${messageOf(error)}`);
@@ -379,7 +399,7 @@ class TreeReader {
     });
   }
 
-  /** @throws ConfigError listing every bad duration */
+  /** @throws ConfigError listing everything that was wrong */
   finish(): void {
     if (this.#errors.length > 0) throw new ConfigError(listErrors(this.#errors), { keys: this.#badKeys });
   }

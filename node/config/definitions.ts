@@ -1,6 +1,7 @@
 /** Service and check definitions in files (snake_case) turned into the agent's definition types. */
 
 import { parseDurationMs } from '../../shared/durations.ts';
+import { metadataProblem } from '../../shared/metadata.ts';
 import {
   type CheckDefinition,
   EMPTY_CHECK_DEFINITION,
@@ -8,6 +9,7 @@ import {
   type ServiceDefinition,
 } from '../../shared/types/definitions.ts';
 import type { ServiceAddress } from '../../shared/types/v1.ts';
+import { weightsProblem } from '../../shared/weights.ts';
 import { isTree, type Tree, type TreeValue } from './decode.ts';
 
 /** @throws DurationSyntaxError */
@@ -137,4 +139,12 @@ export function textMap(value: TreeValue | undefined): Record<string, string> {
 function duration(value: TreeValue | undefined): number {
   const given = text(value);
   return given === '' ? 0 : parseDurationMs(given);
+}
+
+/** What a service of a file may not be, in Consul's words; other rules are checked when it is registered. */
+export function serviceProblem({ name, meta, weights }: ServiceDefinition): string | undefined {
+  const ofMeta = metadataProblem(meta);
+  if (ofMeta !== undefined) return `invalid meta for service ${name}: ${ofMeta}`;
+  const ofWeights = weightsProblem(weights);
+  return ofWeights === undefined ? undefined : `Invalid weight definition for service ${name}: ${ofWeights}`;
 }

@@ -6,7 +6,7 @@ import { isAnyAddress } from './addresses.ts';
 import { inNetworks } from './cidr.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config-error.ts';
-import type { Tree } from './decode.ts';
+import { isTree, type Tree } from './decode.ts';
 import { number, text } from './definitions.ts';
 
 const DATACENTER = /^[a-z0-9_-]+$/;
@@ -69,6 +69,7 @@ export function validateConfig(
       { keys: ['ui', 'ui_dir'] },
     );
   }
+  validateAutoEncrypt(config, tree);
   if (config.encrypt !== '') validateKey(config.encrypt);
 }
 
@@ -165,6 +166,13 @@ function validateLimits(config: Config): void {
       { keys: ['check_output_max_size'] },
     );
   }
+  const { MaxTrailingLogs } = config.autopilot;
+  if (MaxTrailingLogs < 0) {
+    throw new ConfigError(
+      `autopilot.max_trailing_logs cannot be ${MaxTrailingLogs}. Must be greater than or equal to zero`,
+      { keys: ['autopilot.max_trailing_logs'] },
+    );
+  }
   if (dns.udpAnswerLimit < 0) {
     throw new ConfigError(
       `dns_config.udp_answer_limit cannot be ${dns.udpAnswerLimit}. Must be greater than or equal to zero`,
@@ -177,6 +185,15 @@ function validateLimits(config: Config): void {
       { keys: ['dns_config.a_record_limit'] },
     );
   }
+}
+
+function validateAutoEncrypt(config: Config, tree: Tree): void {
+  const [given] = Array.isArray(tree.auto_encrypt) ? tree.auto_encrypt : [tree.auto_encrypt];
+  const autoEncrypt = isTree(given) ? given : {};
+  if (config.isServer && autoEncrypt.tls === true)
+    throw new ConfigError('auto_encrypt.tls can only be used on a client.', { keys: ['auto_encrypt'] });
+  if (!config.isServer && autoEncrypt.allow_tls === true)
+    throw new ConfigError('auto_encrypt.allow_tls can only be used on a server.', { keys: ['auto_encrypt'] });
 }
 
 function validateNodeMeta(meta: Readonly<Record<string, string>>): void {

@@ -4,7 +4,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { badRequest, ConsulError, refused } from '../../../shared/errors.ts';
 import { metadataProblem } from '../../../shared/metadata.ts';
 import type { CheckDefinition, ServiceDefinition } from '../../../shared/types/definitions.ts';
-import type { ServiceProxy, Weights } from '../../../shared/types/v1.ts';
+import type { ServiceProxy } from '../../../shared/types/v1.ts';
+import { weightsProblem } from '../../../shared/weights.ts';
 import { requireSoundCheck } from '../checks/check-kind.ts';
 
 const ANY_ADDRESSES: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]']);
@@ -14,7 +15,6 @@ const GATEWAY_KINDS: ReadonlySet<string> = new Set([
   'terminating-gateway',
   'ingress-gateway',
 ]);
-const MAX_WEIGHT = 65_535;
 
 /** What the API checks of a service before anything else. @throws ConsulError 400 with the text of the reference */
 export function validateApiService(definition: ServiceDefinition): void {
@@ -83,15 +83,6 @@ function requireSoundSidecarChecks(checks: readonly CheckDefinition[]): void {
     const text = error.message.replace(/^Invalid check:/, 'Invalid check in sidecar_service:');
     throw badRequest(`Bad request: ${text}`);
   }
-}
-
-function weightsProblem(weights: Weights | undefined): string | undefined {
-  if (weights === undefined) return undefined;
-  if (weights.Passing < 1) return 'Passing must be greater than 0';
-  if (weights.Warning < 0) return 'Warning must be greater or equal than 0';
-  if (weights.Passing > MAX_WEIGHT || weights.Warning > MAX_WEIGHT)
-    return 'DNS Weight must be between 0 and 65535';
-  return undefined;
 }
 
 function proxyProblems(definition: ServiceDefinition): string[] {
