@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
-import { type FakeAgent, startFakeAgent } from './cli/testing/fake-agent.ts';
+import { type Answer, type FakeAgent, startFakeAgent } from './cli/testing/fake-agent.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -42,6 +42,22 @@ test('a signal ends a command that waits for an answer', async () => {
   await asked.promise;
   child.kill('SIGINT');
   expect(await ended).toEqual({ code: null, signal: 'SIGINT', err: '' });
+});
+
+test('SIGUSR1 opens no debugger', async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Answer>();
+  agent = await startFakeAgent({
+    'GET /v1/kv/*': () => {
+      asked.resolve();
+      return answer.promise;
+    },
+  });
+  const { child, ended } = start(['kv', 'get', 'a']);
+  await asked.promise;
+  child.kill('SIGUSR1');
+  answer.resolve({ status: 404 });
+  expect(await ended).toEqual({ code: 1, signal: null, err: 'Error! No key exists at: a\n' });
 });
 
 test('a command that has failed ends though its answer still comes', async () => {

@@ -39,6 +39,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+// Node would open a debugger for everybody on this machine. What agents do with this signal is theirs to say.
+process.on('SIGUSR1', () => undefined);
+
 process.exitCode = await dispatch(rootCommand, args, io);
 // Whatever still holds the event loop open must not keep a command alive that is done; what is written must get out.
 if (args[0] === 'agent') realEnv.clock.setTimer(200, () => process.exit());
