@@ -56,17 +56,7 @@ function standardRows(members: readonly Member[]): string[][] {
     const { role = '', build = '', vsn = '', dc = '' } = member.Tags;
     const type = role === 'consul' ? 'server' : role === 'node' ? 'client' : 'unknown';
     const version = build === '' ? '< 0.3' : (build.split(':')[0] ?? '');
-    const segment = segmentOf(member);
-    return [
-      member.Name,
-      addressOf(member),
-      statusText(member),
-      type,
-      version,
-      vsn,
-      dc,
-      segment === '' ? '<default>' : segment,
-    ];
+    return [member.Name, addressOf(member), statusText(member), type, version, vsn, dc, segmentOf(member)];
   });
   return [['Node', 'Address', 'Status', 'Type', 'Build', 'Protocol', 'DC', 'Segment'], ...rows];
 }
@@ -91,7 +81,7 @@ function addressOf(member: Member): string {
 
 /** Servers belong to every segment. */
 function segmentOf(member: Member): string {
-  return member.Tags.role === 'consul' ? '<all>' : (member.Tags.segment ?? '');
+  return member.Tags.role === 'consul' ? '<all>' : member.Tags.segment || '<default>';
 }
 
 function bySegmentAndName(a: Member, b: Member): number {

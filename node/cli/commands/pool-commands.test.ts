@@ -42,9 +42,9 @@ test('members is a table, ordered by segment and name', async () => {
     done(
       [
         'Node  Address         Status  Type    Build  Protocol  DC   Segment',
+        'n1    127.0.0.1:8301  alive   server  1.8.5  2         dc1  <all>',
         'c1    127.0.0.2:8301  left    client  < 0.3  2         dc1  <default>',
         'c2    [::1]:8301      failed  client  1.8.5  2         dc1  <default>',
-        'n1    127.0.0.1:8301  alive   server  1.8.5  2         dc1  <all>',
         '',
       ].join('\n'),
     ),
@@ -58,6 +58,9 @@ test('members are chosen by status and pool', async () => {
     'Node  Address         Status  Tags\nn1    127.0.0.1:8301  alive   build=1.8.5:abc,dc=dc1,role=consul,segment=<all>,vsn=2\n',
   );
   expect(agent?.requests[0]?.query.toString()).toBe('filter=Name+%3D%3D+n1&wan=1');
+  expect((await run(['members', '-detailed', '-status=left'], MEMBERS)).out).toMatch(
+    /left {4}dc=dc1,role=node,segment=<default>,vsn=2\n$/,
+  );
   expect(await run(['members', '-status=gone'], MEMBERS)).toEqual({ code: 2, out: '', err: '' });
   expect(await run(['members', '-status=('])).toEqual(
     failed('Failed to compile status regexp: error parsing regexp: missing closing ): `(`\n'),
