@@ -42,6 +42,26 @@ test('help goes to standard output', async () => {
   expect(help.out).toContain('\n  -http-addr=<address>\n     The address and port of the agent');
 });
 
+test.each<[string[], number, 'out' | 'err', RegExp]>([
+  [['-h', 'kv', 'get'], 0, 'out', /^Usage: consul kv get /],
+  [['kv', '-h', 'get'], 0, 'out', /^Usage: consul kv get /],
+  [['kv', 'put', 'key', '-h'], 0, 'out', /^Usage: consul kv put /],
+  [['lock', 'prefix', 'ls', '--help'], 0, 'out', /^Usage: consul lock /],
+  [['kv', 'nope', '-h'], 0, 'out', /^Usage: consul kv <subcommand>/],
+  [['nope', '-h'], 127, 'err', /^Usage: consul \[--version\]/],
+  [['kv', 'get', '--', '-h', 'x'], 1, 'err', /^Too many arguments \(expected 1, got 2\)\n$/],
+  [
+    ['-stale', 'kv', 'get'],
+    1,
+    'err',
+    /^Invalid flags before the subcommand\.[\s\S]*\n\nUsage: consul kv <sub/,
+  ],
+])('%j: help counts wherever it stands before two dashes', async (args, code, stream, text) => {
+  const run = await runCli(args);
+  expect(run.code).toBe(code);
+  expect(run[stream]).toMatch(text);
+});
+
 test('bad flags print Go’s sentence and the flags', async () => {
   const run = await runCli(['kv', 'get', '-nope', 'x']);
   expect(run.code).toBe(1);

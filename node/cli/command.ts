@@ -50,6 +50,8 @@ export interface CommandGroup {
 
 /** `consul` with no or an unknown command. */
 const EXIT_UNKNOWN_COMMAND = 127;
+const MISPLACED_FLAGS =
+  'Invalid flags before the subcommand. If these flags are for\nthe subcommand, please put them after the subcommand.\n\n';
 
 /** Runs what the words name. @returns the exit code */
 export async function dispatch(root: CommandGroup, args: readonly string[], io: CliIo): Promise<number> {
@@ -61,19 +63,45 @@ export async function dispatch(root: CommandGroup, args: readonly string[], io: 
     return 0;
   }
   const [first = ''] = args;
-  if (isHelpWord(first)) {
-    io.out(rootHelp(root));
-    return 0;
-  }
   if (/^--?autocomplete-install$/.test(first)) return installCompletion(io);
   if (/^--?autocomplete-uninstall$/.test(first)) return uninstallCompletion(io);
   const words = ['-v', '-version', '--version'].includes(first) ? ['version', ...args.slice(1)] : args;
-  const entry = childOf(root, words[0] ?? '');
+  if (words.slice(0, endOfFlags(words)).some(isHelpWord)) return showHelp(root, words, io);
+  const at = words.findIndex((word) => !word.startsWith('-'));
+  const entry = childOf(root, words[at] ?? '');
   if (entry === undefined) {
     io.err(rootHelp(root));
     return EXIT_UNKNOWN_COMMAND;
   }
+  if (at > 0) {
+    io.err(`${MISPLACED_FLAGS}${entry.kind === 'group' ? groupHelp(entry) : commandHelp(entry)}`);
+    return 1;
+  }
   return runEntry(entry, words.slice(1), io);
+}
+
+/** Help that is asked for anywhere before `--`: that of the command or group which the words lead to. */
+function showHelp(root: CommandGroup, words: readonly string[], io: CliIo): number {
+  const names = words.slice(0, endOfFlags(words)).filter((word) => !word.startsWith('-'));
+  let entry: Command | CommandGroup = root;
+  for (const name of names) {
+    const child: Command | CommandGroup | undefined =
+      entry.kind === 'group' ? childOf(entry, name) : undefined;
+    if (child === undefined) break;
+    entry = child;
+  }
+  if (entry === root && names.length > 0) {
+    io.err(rootHelp(root));
+    return EXIT_UNKNOWN_COMMAND;
+  }
+  if (entry.kind === 'command') io.out(commandHelp(entry));
+  else io.out(entry === root ? rootHelp(root) : groupHelp(entry));
+  return 0;
+}
+
+function endOfFlags(words: readonly string[]): number {
+  const dashes = words.indexOf('--');
+  return dashes < 0 ? words.length : dashes;
 }
 
 async function runEntry(entry: Command | CommandGroup, args: readonly string[], io: CliIo): Promise<number> {
@@ -97,10 +125,6 @@ async function runEntry(entry: Command | CommandGroup, args: readonly string[], 
 
 function runGroup(group: CommandGroup, args: readonly string[], io: CliIo): Promise<number> | number {
   const [first = '', ...rest] = args;
-  if (isHelpWord(first)) {
-    io.out(groupHelp(group));
-    return 0;
-  }
   const entry = childOf(group, first);
   if (entry !== undefined) return runEntry(entry, rest, io);
   io.err(groupHelp(group));
