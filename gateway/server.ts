@@ -45,6 +45,8 @@ async function main(args: readonly string[]): Promise<number | undefined> {
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  // Without a listener Node would open its debugger.
+  process.on('SIGUSR1', (signal) => logger.info('signal ignored; GET /metrics has the numbers', { signal }));
   return undefined;
 }
 
