@@ -25,7 +25,16 @@ export async function readDataArgument(argument: string, io: CliIo): Promise<Uin
 
 /** @throws Error `illegal base64 data at input byte N` */
 export function decodeBase64(text: string): Uint8Array {
+  const { bytes, problem } = decodeBase64Start(text);
+  if (problem !== undefined) throw new Error(problem);
+  return bytes;
+}
+
+/** As Go's decoder leaves it: what is right at the beginning, in whole groups, and what is wrong behind it. */
+export function decodeBase64Start(text: string): { bytes: Uint8Array; problem: string | undefined } {
   const badByte = badBase64At(text);
-  if (badByte !== undefined) throw new Error(`illegal base64 data at input byte ${badByte}`);
-  return Buffer.from(text, 'base64');
+  if (badByte === undefined) return { bytes: Buffer.from(text, 'base64'), problem: undefined };
+  const sound = text.slice(0, badByte).replace(/[\r\n]/g, '');
+  const bytes = Buffer.from(sound.slice(0, sound.length - (sound.length % 4)), 'base64');
+  return { bytes, problem: `illegal base64 data at input byte ${badByte}` };
 }

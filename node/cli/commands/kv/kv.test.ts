@@ -75,11 +75,18 @@ test('put takes data as text, file or standard input', async () => {
   );
 });
 
-test('put writes nothing when the base64 is bad', async () => {
-  expect(await kv(['put', '-base64', 'a', 'aGk=***'], { 'PUT /v1/kv/*': { body: 'true' } })).toEqual(
-    failed('Error! Cannot base 64 decode data: illegal base64 data at input byte 4\n'),
-  );
-  expect(agent?.requests).toEqual([]);
+test.each([
+  ['aGk=***', 4, 'hi'],
+  ['***', 0, ''],
+  ['aGVs\nbG8h?', 9, 'hello!'],
+  ['aGVsb', 4, 'hel'],
+])('put complains of bad base64 (%j) and writes what comes before it', async (data, at, written) => {
+  expect(await kv(['put', '-base64', 'a', data], { 'PUT /v1/kv/*': { body: 'true' } })).toEqual({
+    code: 0,
+    out: 'Success! Data written to: a\n',
+    err: `Error! Cannot base 64 decode data: illegal base64 data at input byte ${at}\n`,
+  });
+  expect(agent?.requests[0]?.body.toString()).toBe(written);
 });
 
 test('put with a condition says whether it held', async () => {

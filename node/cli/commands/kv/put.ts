@@ -4,7 +4,7 @@ import type { ParsedFlags } from '../../../config/flags.ts';
 import type { ApiClient } from '../../api-client.ts';
 import { clientCommand } from '../../client-command.ts';
 import type { CliIo } from '../../command.ts';
-import { decodeBase64, readDataArgument } from '../../data-argument.ts';
+import { decodeBase64Start, readDataArgument } from '../../data-argument.ts';
 import { boolFlag, messageOf, textFlag } from '../../flag-access.ts';
 import { uint64Flag } from '../../uint64-flag.ts';
 import { writeEntry } from './entries.ts';
@@ -38,13 +38,10 @@ export const putCommand = clientCommand({
       return 1;
     }
     if (boolFlag(flags, 'base64')) {
-      try {
-        value = decodeBase64(Buffer.from(value).toString());
-      } catch (error) {
-        // Consul writes the decoded prefix and exits 0; half a value is worse than none.
-        io.err(`Error! Cannot base 64 decode data: ${messageOf(error)}\n`);
-        return 1;
-      }
+      const { bytes, problem } = decodeBase64Start(Buffer.from(value).toString());
+      // As in Consul: what could be decoded is written all the same, and the exit code tells of the write alone.
+      if (problem !== undefined) io.err(`Error! Cannot base 64 decode data: ${problem}\n`);
+      value = bytes;
     }
     return write(client, flags, io, key, value);
   },
