@@ -22,6 +22,11 @@ const KEYS = 1000;
 /** Operations in one transaction, Consul's limit. */
 const TXN_OPS = 64;
 const ENTRIES_BEFORE_RESTART = 100_000;
+/** Eight connections, so that the processor is not what the leader waits for. */
+const QUIET_CONNECTIONS = 8;
+/** What both programs log about their own snapshots. */
+const SNAPSHOT_BEGUN = 'starting snapshot up to';
+const SNAPSHOT_COMPLETE = 'snapshot complete up to';
 
 export async function measurePuts(
   pool: BenchPool,
@@ -92,7 +97,7 @@ export async function measureFailover(pool: BenchPool, options: PartOptions, rep
     options.say(`killed ${leader.name}: ${times.at(-1)?.toFixed(0)} ms`);
     leader.restart();
     // Until it follows again, so that the next kill leaves a quorum.
-    await untilHolds(leader, 'bench/failover', `after ${i}`);
+    await untilApplied(leader, await appliedIndex(survivor));
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
   report.set('killed leader until a write succeeds, median', { value: median(times), unit: 'ms' });
@@ -115,9 +120,14 @@ export async function measureSnapshot(pool: BenchPool, options: PartOptions, rep
   const seconds = await fill(leader, options);
   report.set('fill, keys', { value: options.keys / seconds, unit: '/s' });
   report.set('longest pause while filling', { value: probe.takeLongestMs(), unit: 'ms' });
-  const taken = countOf(leader, 'snapshot complete up to');
-  options.say(`${taken} snapshots while filling; now an archive`);
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const taken = countOf(leader, SNAPSHOT_COMPLETE);
+  await untilNothingIsWritten(leader);
+  probe.takeLongestMs();
+  options.say(`${taken} snapshots while filling; now one by number of entries`);
+  await putUntilSnapshot(leader);
+  report.set('longest pause while it takes a snapshot', { value: probe.takeLongestMs(), unit: 'ms' });
+  options.say('now an archive');
+  await untilNothingIsWritten(leader);
   probe.takeLongestMs();
   const start = performance.now();
   const response = await fetch(`${leader.url}/v1/snapshot`);
@@ -129,6 +139,28 @@ export async function measureSnapshot(pool: BenchPool, options: PartOptions, rep
   probe.stop();
   report.set('snapshots of its own by the leader meanwhile', { value: taken, unit: '' });
   report.set('memory of the leader', { value: residentMiB(leader.pid()), unit: 'MiB' });
+}
+
+/** Writes on a few connections until the server has completed one more snapshot of its own. */
+async function putUntilSnapshot(leader: BenchServer): Promise<void> {
+  const url = new URL(leader.url);
+  const before = countOf(leader, SNAPSHOT_COMPLETE);
+  const request = (n: number) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE);
+  const until = performance.now() + 300_000;
+  while (countOf(leader, SNAPSHOT_COMPLETE) === before) {
+    if (performance.now() > until) throw new Error('the leader takes no snapshot');
+    await runHttpLoad({ url, connections: QUIET_CONNECTIONS, durationMs: 500, request });
+  }
+}
+
+/** Until no snapshot that was begun is still being written. */
+async function untilNothingIsWritten(leader: BenchServer): Promise<void> {
+  const until = performance.now() + 60_000;
+  while (countOf(leader, SNAPSHOT_COMPLETE) < countOf(leader, SNAPSHOT_BEGUN)) {
+    if (performance.now() > until) throw new Error('a snapshot does not end');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2000));
 }
 
 /** @returns seconds */
@@ -172,14 +204,14 @@ export async function measureRestart(pool: BenchPool, options: PartOptions, repo
     requests: ENTRIES_BEFORE_RESTART,
     request: (n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, Buffer.from(String(n))),
   });
-  await put(leader, 'bench/last', 'before the restart');
   const server = pool.servers.find((other) => other !== leader);
   if (server === undefined) throw new Error('no follower');
-  await untilHolds(server, 'bench/last', 'before the restart');
+  const index = await appliedIndex(leader);
+  await untilApplied(server, index);
   await server.crash();
   const start = performance.now();
   server.restart();
-  await untilHolds(server, 'bench/last', 'before the restart');
+  await untilApplied(server, index);
   report.set('restart, processor time', { value: cpuTimeMs([server.pid()]) / 1000, unit: 's' });
   report.set('restart until it serves all of that', { value: (performance.now() - start) / 1000, unit: 's' });
   report.set('memory after the restart', { value: residentMiB(server.pid()), unit: 'MiB' });
@@ -190,20 +222,22 @@ async function put(server: BenchServer, key: string, value: string): Promise<voi
   if (!response.ok) throw new Error(`put: ${response.status} ${await response.text()}`);
 }
 
-/** Asks the server's own memory. */
-async function untilHolds(server: BenchServer, key: string, value: string): Promise<void> {
-  const expected = Buffer.from(value).toString('base64');
-  const until = performance.now() + 300_000;
-  while (performance.now() < until) {
-    const found = await fetchJson<{ Value: string }[]>(`${server.url}/v1/kv/${key}?stale`);
-    if (found?.[0]?.Value === expected) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`${server.name} does not hold ${key}: ${server.output().slice(-2000)}`);
+/** How far the server itself has applied the log: a read would be answered by the leader while it has nothing. */
+async function appliedIndex(server: BenchServer): Promise<number> {
+  const self = await fetchJson<{ Stats: { raft?: { applied_index?: string } } }>(
+    `${server.url}/v1/agent/self`,
+  );
+  return Number(self?.Stats.raft?.applied_index ?? 0);
 }
 
-/** Eight connections, so that the processor is not what the leader waits for. */
-const QUIET_CONNECTIONS = 8;
+async function untilApplied(server: BenchServer, index: number): Promise<void> {
+  const until = performance.now() + 300_000;
+  while (performance.now() < until) {
+    if ((await appliedIndex(server)) >= index) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`${server.name} has not applied ${index}: ${server.output().slice(-2000)}`);
+}
 
 export async function measureFollower(pool: BenchPool, options: PartOptions, report: Report): Promise<void> {
   const leader = await pool.leader();
@@ -211,12 +245,12 @@ export async function measureFollower(pool: BenchPool, options: PartOptions, rep
   const request = (n: number) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE);
   const load = { url, connections: QUIET_CONNECTIONS, request };
   const calm = await runHttpLoad({ ...load, durationMs: options.seconds * 1000 });
-  await put(leader, 'bench/follower', 'go');
+  const index = await appliedIndex(leader);
   options.say('a fourth server joins');
   const start = performance.now();
   const server = await pool.addServer();
   let isCaughtUp = false;
-  const caughtUp = untilHolds(server, 'bench/follower', 'go').then(() => {
+  const caughtUp = untilApplied(server, index).then(() => {
     isCaughtUp = true;
     return performance.now();
   });

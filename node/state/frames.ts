@@ -52,18 +52,31 @@ export class FrameReader {
 
   /** @returns the frames that the chunk completes @throws Error when a length is impossible */
   push(chunk: Uint8Array): Uint8Array[] {
+    const complete: Uint8Array[] = [];
+    this.take(chunk, (bytes, start, end) => complete.push(bytes.subarray(start, end)));
+    return complete;
+  }
+
+  /**
+   * As `push`, but tells where each frame stands instead of making an object of it.
+   *
+   * @throws Error when a length is impossible, and what `visit` throws
+   */
+  take(chunk: Uint8Array, visit: (bytes: Buffer, start: number, end: number) => void): void {
     const pending = this.#pending;
     pending.add(chunk);
-    const complete: Uint8Array[] = [];
     for (;;) {
       if (this.#length === undefined) {
-        if (pending.size < LENGTH_BYTES) return complete;
-        this.#length = pending.take(LENGTH_BYTES).readUInt32BE();
+        if (pending.size < LENGTH_BYTES) return;
+        const at = pending.take(LENGTH_BYTES);
+        this.#length = pending.bytes.readUInt32BE(at);
         if (this.#length > LONGEST_FRAME_BYTES) throw new Error(`frame of ${this.#length} bytes is too long`);
       }
-      if (pending.size < this.#length) return complete;
-      complete.push(pending.take(this.#length));
+      if (pending.size < this.#length) return;
+      const start = pending.take(this.#length);
+      const end = start + this.#length;
       this.#length = undefined;
+      visit(pending.bytes, start, end);
     }
   }
 
@@ -73,34 +86,34 @@ export class FrameReader {
   }
 }
 
-/** Bytes received and not yet taken. Invariant: `size` is the sum of the parts less `#offset`, used of the first. */
+/** Bytes received and not yet taken. Invariant: those not taken are `bytes` from `#at` on, then `#more`; `size` in all. */
 class PendingBytes {
-  #parts: Buffer[] = [];
-  #offset = 0;
+  bytes: Buffer = Buffer.alloc(0);
   size = 0;
+  #at = 0;
+  #more: Buffer[] = [];
 
-  add(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#parts.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.size += bytes.length;
+  add(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    const added = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (this.size > 0) this.#more.push(added);
+    else {
+      this.bytes = added;
+      this.#at = 0;
+    }
+    this.size += chunk.length;
   }
 
-  /** `count` ≤ `size`. Copies only when the bytes came in several parts. */
-  take(count: number): Buffer {
-    if (count === 0) return Buffer.alloc(0);
-    let first = this.#parts[0] as Buffer;
-    if (first.length - this.#offset < count) {
-      first = Buffer.concat([first.subarray(this.#offset), ...this.#parts.slice(1)]);
-      this.#parts = [first];
-      this.#offset = 0;
+  /** Takes `count` ≤ `size`. Copies only when they came in several parts. @returns where they begin in `bytes` */
+  take(count: number): number {
+    if (this.bytes.length - this.#at < count) {
+      this.bytes = Buffer.concat([this.bytes.subarray(this.#at), ...this.#more]);
+      this.#more = [];
+      this.#at = 0;
     }
-    const taken = first.subarray(this.#offset, this.#offset + count);
-    this.#offset += count;
+    const start = this.#at;
+    this.#at += count;
     this.size -= count;
-    if (this.#offset === first.length) {
-      this.#parts.shift();
-      this.#offset = 0;
-    }
-    return taken;
+    return start;
   }
 }

@@ -316,10 +316,14 @@ function scanNode<V>(
   return true;
 }
 
-function* walk<V>(node: TreeNode<V>): Generator<readonly [string, V]> {
-  if (node instanceof Inner) {
-    for (const child of node.children) yield* walk(child);
-    return;
+/** Without recursion: each entry would pass through a generator a level. */
+function* walk<V>(root: TreeNode<V>): Generator<readonly [string, V]> {
+  const ahead: TreeNode<V>[] = [root];
+  for (let node = ahead.pop(); node !== undefined; node = ahead.pop()) {
+    if (node instanceof Inner) {
+      for (let at = node.children.length - 1; at >= 0; at--) ahead.push(node.children[at] as TreeNode<V>);
+      continue;
+    }
+    for (let at = 0; at < node.keys.length; at++) yield [node.keys[at] as string, node.values[at] as V];
   }
-  for (let at = 0; at < node.keys.length; at++) yield [node.keys[at] as string, node.values[at] as V];
 }

@@ -6,7 +6,7 @@
  */
 export type PackedBytes = string | Uint8Array;
 
-const LARGEST_STRING = 2048;
+export const LARGEST_STRING = 2048;
 
 /** A copy: what the bytes were cut from may be reused or freed. */
 export function packBytes(bytes: Uint8Array): PackedBytes {

@@ -15,9 +15,10 @@ import { FrameReader, writeFrames } from './frames.ts';
 import { countTags, replaceInstance } from './instances.ts';
 import { ownData } from './interning.ts';
 import { storeKey } from './kv.ts';
+import { decodeKvRow, encodeKvRow } from './kv-rows.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
 import { recordOf, storeQuery } from './prepared-queries.ts';
-import type { CoordinateRecord, RestorePiece, SessionRecord } from './records.ts';
+import type { CoordinateRecord, KvRecord, RestorePiece, SessionRecord } from './records.ts';
 import { storeSession } from './sessions.ts';
 import { Tables } from './tables.ts';
 import type { RememberedWrite, WriteSession } from './write-sessions.ts';
@@ -32,7 +33,7 @@ const AUTO_INT64: object = { int64AsType: 'auto' };
 
 const packr = new Packr({ useRecords: false, ...AUTO_INT64 });
 
-type KvRow = readonly [
+type GeneralKvRow = readonly [
   key: string,
   value: Uint8Array,
   flags: Uint64,
@@ -47,7 +48,11 @@ interface Section {
   readonly name: string;
   /** Takes the view at once; the rows are made while they are read. */
   rows(tables: Tables): Generator<unknown>;
+  /** The bytes of a row, which the next call may overwrite; without it the general encoder makes them. */
+  encode?(row: never): Uint8Array;
   load(tables: Tables, row: never): void;
+  /** Loads the row that stands there unless it needs the general decoder. @returns whether it did */
+  loadBytes?(tables: Tables, bytes: Buffer, start: number, end: number): boolean;
 }
 
 const SECTIONS: readonly Section[] = [
@@ -104,20 +109,10 @@ const SECTIONS: readonly Section[] = [
   },
   {
     name: 'kv',
-    rows: (tables) =>
-      valuesOf(
-        tables.kv.snapshot(),
-        (record): KvRow => [
-          record.key,
-          unpackBytes(record.value),
-          record.flags,
-          record.lockIndex,
-          record.session,
-          record.createIndex,
-          record.modifyIndex,
-        ],
-      ),
-    load: (tables, [text, value, flags, lockIndex, session, createIndex, modifyIndex]: KvRow) => {
+    rows: (tables) => entriesOf(tables.kv.snapshot()),
+    encode: ([key, record]: readonly [string, KvRecord]) =>
+      encodeKvRow(key, record) ?? packr.pack(generalKvRow(record)),
+    load: (tables, [text, value, flags, lockIndex, session, createIndex, modifyIndex]: GeneralKvRow) => {
       const key = byteText(text);
       storeKey(tables, key, {
         key: key === text ? key : ownData(text),
@@ -128,6 +123,12 @@ const SECTIONS: readonly Section[] = [
         createIndex,
         modifyIndex,
       });
+    },
+    loadBytes: (tables, bytes, start, end) => {
+      const row = decodeKvRow(bytes, start, end);
+      if (row === undefined) return false;
+      storeKey(tables, row.key, row.record);
+      return true;
     },
   },
   {
@@ -180,7 +181,7 @@ export function snapshotChunks(tables: Tables): {
   chunks(): AsyncIterable<Uint8Array>;
   release(): void;
 } {
-  let sections = SECTIONS.map((section) => ({ name: section.name, rows: section.rows(tables) }));
+  let sections = SECTIONS.map((section) => ({ section, rows: section.rows(tables) }));
   async function* chunks(): AsyncGenerator<Uint8Array> {
     yield* writeFrames(frames(sections));
   }
@@ -211,10 +212,11 @@ export async function countRows(chunks: AsyncIterable<Uint8Array>): Promise<Read
   const rows = new Map<string, number>();
   const reader = new SnapshotReader((_, name) => {
     checkedSection(name);
-    return (row) => {
+    const load = (row: unknown) => {
       checkRow(name, row);
       rows.set(name, (rows.get(name) ?? 0) + 1);
     };
+    return { load };
   });
   for await (const chunk of chunks) reader.push(chunk);
   reader.finish();
@@ -227,16 +229,19 @@ export class SnapshotReader {
   readonly #tables = new Tables();
   readonly #loaderOf: typeof loaderOf;
   #expects: 'header' | 'table' | 'row' | 'nothing' = 'header';
-  #load: (row: unknown) => void = () => undefined;
+  #loader: RowLoader = { load: () => undefined };
 
   /** @param rowsOf what becomes of a table's rows, if not rows of the tables */
-  constructor(rowsOf = loaderOf) {
+  constructor(rowsOf: typeof loaderOf = loaderOf) {
     this.#loaderOf = rowsOf;
   }
 
   /** @throws Error that says what is wrong with the chunk */
   push(chunk: Uint8Array): void {
-    for (const frame of this.#frames.push(chunk)) this.#take(packr.unpack(frame));
+    this.#frames.take(chunk, (bytes, start, end) => {
+      const isLoaded = this.#expects === 'row' && this.#loader.loadBytes?.(bytes, start, end) === true;
+      if (!isLoaded) this.#take(packr.unpack(bytes.subarray(start, end)));
+    });
   }
 
   /** @throws Error when the stream is cut */
@@ -253,19 +258,21 @@ export class SnapshotReader {
       this.#expects = 'table';
     } else if (row === null) this.#expects = 'nothing';
     else if (typeof row === 'string') {
-      this.#load = this.#loaderOf(this.#tables, row);
+      this.#loader = this.#loaderOf(this.#tables, row);
       this.#expects = 'row';
     } else if (this.#expects === 'table') throw new Error('state snapshot: a row before its table');
-    else this.#load(row);
+    else this.#loader.load(row);
   }
 }
 
 /** The header, then per table its name and rows, then null. */
-function* frames(sections: readonly { name: string; rows: Generator<unknown> }[]): Generator<Uint8Array> {
+function* frames(sections: readonly { section: Section; rows: Generator<unknown> }[]): Generator<Uint8Array> {
   yield packr.pack({ format: FORMAT, version: VERSION });
-  for (const { name, rows } of sections) {
-    yield packr.pack(name);
-    for (const row of rows) yield packr.pack(row);
+  for (const { section, rows } of sections) {
+    yield packr.pack(section.name);
+    // A section's own rows are what it encodes.
+    const encode = section.encode ?? ((row: unknown) => packr.pack(row));
+    for (const row of rows) yield encode(row as never);
   }
   yield packr.pack(null);
 }
@@ -280,12 +287,27 @@ function checkHeader(row: unknown): void {
   }
 }
 
-function loaderOf(tables: Tables, name: string): (row: unknown) => void {
+/** What becomes of a table's rows. */
+interface RowLoader {
+  load(row: unknown): void;
+  /** @returns false when `load` must have it, decoded */
+  loadBytes?(bytes: Buffer, start: number, end: number): boolean;
+}
+
+function loaderOf(tables: Tables, name: string): RowLoader {
   const section = checkedSection(name);
-  return (row) => {
-    checkRow(name, row);
-    section.load(tables, row as never);
+  return {
+    load: (row) => {
+      checkRow(name, row);
+      section.load(tables, row as never);
+    },
+    loadBytes: (bytes, start, end) => section.loadBytes?.(tables, bytes, start, end) === true,
   };
+}
+
+function generalKvRow(record: KvRecord): GeneralKvRow {
+  const { key, value, flags, lockIndex, session, createIndex, modifyIndex } = record;
+  return [key, unpackBytes(value), flags, lockIndex, session, createIndex, modifyIndex];
 }
 
 function checkedSection(name: string): Section {
