@@ -35,7 +35,7 @@ export interface StateMachine {
 }
 
 export interface SnapshotView {
-  /** The state in pieces of at most 1 MiB. */
+  /** The state in pieces of at most 1 MiB, each good only until the next is asked for: they may share memory. */
   chunks(): AsyncIterable<Uint8Array>;
   /** Lets go of the view; called exactly once. */
   release(): void;

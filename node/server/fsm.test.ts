@@ -438,7 +438,7 @@ describe('random histories', () => {
       const bytes: Buffer[] = [];
       for (const { machine } of results) {
         const chunks: Uint8Array[] = [];
-        for await (const chunk of machine.snapshot().chunks()) chunks.push(chunk);
+        for await (const chunk of machine.snapshot().chunks()) chunks.push(Buffer.from(chunk));
         bytes.push(Buffer.concat(chunks));
       }
       expect(bytes[0]).toEqual(bytes[1]);
@@ -457,7 +457,7 @@ describe('snapshots', () => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of view.chunks()) {
       step(harness);
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
     }
     view.release();
     expect(Buffer.concat(chunks)).toEqual(expected);

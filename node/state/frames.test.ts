@@ -14,7 +14,7 @@ async function readAll(source: AsyncIterable<Uint8Array>): Promise<Uint8Array[]>
 }
 
 describe('frames', () => {
-  const written = [...writeFrames(FRAMES)];
+  const written = Array.from(writeFrames(FRAMES), (chunk) => Buffer.from(chunk));
   const bytes = Buffer.concat(written);
 
   it('chunks are bounded and all but the last are full', () => {

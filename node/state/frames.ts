@@ -8,9 +8,13 @@ const LENGTH_BYTES = 4;
 /** A frame that claims to be longer is damage. */
 const LONGEST_FRAME_BYTES = 1 << 30;
 
-/** Frames are copied at once, so a source may reuse its buffer. Chunks are at most 256 KiB and never reused. */
+/**
+ * Frames are copied at once, so a source may reuse its buffer. Chunks are at most 256 KiB and share one buffer: copy
+ * what is kept beyond the next. New ones for a large state would have V8 collect the whole heap again and again, since
+ * it counts what lies outside of it.
+ */
 export function* writeFrames(frames: Iterable<Uint8Array>): Generator<Uint8Array> {
-  let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   let filled = 0;
   const header = Buffer.allocUnsafe(LENGTH_BYTES);
   for (const frame of frames) {
@@ -23,7 +27,6 @@ export function* writeFrames(frames: Iterable<Uint8Array>): Generator<Uint8Array
         at += count;
         if (filled < CHUNK_BYTES) continue;
         yield chunk;
-        chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
         filled = 0;
       }
     }

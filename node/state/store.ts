@@ -11,7 +11,7 @@ import { WatchRegistry } from './watch-registry.ts';
 
 /** A point-in-time view of the state; `release` lets go of it. */
 export interface StoreSnapshot {
-  /** Pieces of at most 1 MiB. Equal states give equal bytes. */
+  /** Pieces of at most 1 MiB, each good until the next is asked for. Equal states give equal bytes. */
   chunks(): AsyncIterable<Uint8Array>;
   release(): void;
 }

@@ -79,7 +79,7 @@ export class Harness {
   async snapshot(): Promise<Buffer> {
     const view = this.machine.snapshot();
     const chunks: Uint8Array[] = [];
-    for await (const chunk of view.chunks()) chunks.push(chunk);
+    for await (const chunk of view.chunks()) chunks.push(Buffer.from(chunk));
     view.release();
     return Buffer.concat(chunks);
   }

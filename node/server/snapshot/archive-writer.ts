@@ -1,8 +1,7 @@
 /** Writes the state as the archive that users keep. */
 
 import { createHash } from 'node:crypto';
-import { pipeline, Readable } from 'node:stream';
-import { createGzip } from 'node:zlib';
+import { createGzip, type Gzip } from 'node:zlib';
 import { tarEnd, tarHeader, tarPadding } from '../../../shared/tar.ts';
 import type { RaftPeer } from '../../raft/types.ts';
 import { packValue } from '../../rpc/messages.ts';
@@ -10,7 +9,7 @@ import { type ArchiveMeta, META_FILE, STATE_FILE, SUMS_FILE } from './archive-fo
 
 /** A point in time of the state that can be written out several times, always as the same bytes. */
 export interface ArchiveSource {
-  /** A new pass over the whole state. */
+  /** A new pass over the whole state. A chunk is good until the next is asked for. */
   chunks(): AsyncIterable<Uint8Array>;
   release(): void;
   readonly index: number;
@@ -31,12 +30,25 @@ const GZIP_OPTIONS = { level: 1 };
 export async function* writeArchive(source: ArchiveSource): AsyncGenerator<Uint8Array> {
   try {
     const gzip = createGzip(GZIP_OPTIONS);
-    // A failure of either side ends the other; the loop below sees it.
-    pipeline(Readable.from(tarStream(source), { objectMode: false }), gzip, () => {});
+    // A failure ends the stream; the loop below sees it.
+    packAll(source, gzip).catch((error: unknown) => gzip.destroy(toError(error)));
     yield* gzip;
   } finally {
     source.release();
   }
+}
+
+/** One piece at a time: the next may lie in the same memory. */
+async function packAll(source: ArchiveSource, gzip: Gzip): Promise<void> {
+  for await (const piece of tarStream(source))
+    await new Promise<void>((resolve, reject) => {
+      gzip.write(piece, (error) => (error ? reject(error) : resolve()));
+    });
+  gzip.end();
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 async function* tarStream(source: ArchiveSource): AsyncGenerator<Uint8Array> {
