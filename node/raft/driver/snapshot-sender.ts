@@ -14,7 +14,8 @@ export interface SnapshotSenderOptions {
   /** Unique among the transfers of this server. */
   readonly transfer: number;
   readonly snapshot: StoredSnapshot;
-  readonly readAt: (offset: number, length: number) => Promise<Uint8Array>;
+  /** @param into memory, at least so long, that the result may lie in */
+  readonly readAt: (offset: number, length: number, into: Uint8Array) => Promise<Uint8Array>;
   readonly send: (chunk: SnapshotChunk) => void;
   /** Without news for so long, what is not acknowledged is sent again. */
   readonly retryMs: number;
@@ -40,6 +41,7 @@ export class SnapshotSender {
   #retries = 0;
   #timer: Timer | undefined;
   #isOfferAnswered = false;
+  readonly #memory = new ChunkMemory();
 
   constructor(options: SnapshotSenderOptions) {
     this.#options = options;
@@ -72,6 +74,7 @@ export class SnapshotSender {
     if (reply.offset > this.#acknowledged) {
       this.#acknowledged = Math.min(reply.offset, this.#options.snapshot.size);
       this.#next = Math.max(this.#next, this.#acknowledged);
+      this.#memory.acknowledged(this.#acknowledged);
       this.#retries = 0;
       this.#armTimer();
     }
@@ -101,7 +104,7 @@ export class SnapshotSender {
 
   async #sendChunk(length: number): Promise<void> {
     const offset = this.#next;
-    const bytes = await this.#options.readAt(offset, length);
+    const bytes = await this.#options.readAt(offset, length, this.#memory.take(offset + length));
     if (this.#isOver || this.#next !== offset) return;
     if (bytes.length !== length) throw new Error('snapshot is shorter than its description');
     this.#next += length;
@@ -136,6 +139,7 @@ export class SnapshotSender {
         return;
       }
       this.#next = this.#acknowledged;
+      this.#memory.keepAll();
       this.#armTimer();
       // The answer to the last chunk may be what was lost: an offer is answered again, whatever the peer has.
       if (!this.#isOfferAnswered || this.#next === this.#options.snapshot.size) this.#offer();
@@ -147,5 +151,37 @@ export class SnapshotSender {
     if (this.#isOver) return;
     this.cancel();
     this.#options.onEnd(ok);
+  }
+}
+
+/**
+ * The memory of acknowledged chunks serves the next ones: new memory for each would have V8, which counts what lies
+ * outside of its heap, collect all of it several times during a transfer. Invariant: `#out` ascends by end.
+ */
+class ChunkMemory {
+  readonly #free: Uint8Array[] = [];
+  readonly #out: { readonly end: number; readonly bytes: Uint8Array }[] = [];
+  #isReused = true;
+
+  /** @param end where the chunk ends that is to lie there */
+  take(end: number): Uint8Array {
+    const bytes = this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    if (this.#isReused) this.#out.push({ end, bytes });
+    return bytes;
+  }
+
+  /** The peer has all up to there, so that no stream holds those chunks any more. */
+  acknowledged(offset: number): void {
+    while ((this.#out[0]?.end ?? Number.POSITIVE_INFINITY) <= offset) {
+      const first = this.#out.shift();
+      if (first !== undefined) this.#free.push(first.bytes);
+    }
+  }
+
+  /** Chunks are sent again: what is acknowledged then may be the first of two, while the other still waits. */
+  keepAll(): void {
+    this.#isReused = false;
+    this.#out.length = 0;
+    this.#free.length = 0;
   }
 }

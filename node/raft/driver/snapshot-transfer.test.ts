@@ -24,6 +24,7 @@ async function pair(bytes: Uint8Array, meta = META) {
   const sent: SnapshotChunk[] = [];
   const received: StoredSnapshot[] = [];
   const failures: string[] = [];
+  const memory = new Set<Uint8Array>();
   let sender: SnapshotSender | undefined;
   let chunksLeft = Number.POSITIVE_INFINITY;
   const receiver = new SnapshotReceiver({
@@ -43,7 +44,11 @@ async function pair(bytes: Uint8Array, meta = META) {
       term: asTerm(2),
       transfer,
       snapshot,
-      readAt: (offset, length) => from.readAt(snapshot, offset, length),
+      readAt: async (offset, length, into) => {
+        into.set(await from.readAt(snapshot, offset, length));
+        memory.add(into);
+        return into.subarray(0, length);
+      },
       send: (chunk) => {
         sent.push(chunk);
         if (chunksLeft-- > 0) queueMicrotask(() => receiver.chunk(asNodeId(peer), chunk));
@@ -61,6 +66,7 @@ async function pair(bytes: Uint8Array, meta = META) {
     sent,
     received,
     failures,
+    memory,
     start,
     cutAfter: (chunks: number) => {
       chunksLeft = chunks;
@@ -120,6 +126,14 @@ describe('a snapshot on its way', () => {
     start(1);
     await pass(env, 0);
     expect(lengthOf(sent)).toBe(MIB);
+  });
+
+  it('passes through the memory of its window', async () => {
+    const { env, memory, start } = await pair(patterned(4 * MIB));
+    const { ends } = start(1);
+    await pass(env, 0);
+    expect(ends).toEqual([true]);
+    expect(memory.size).toBeLessThanOrEqual(5);
   });
 
   it('survives lost chunks and lost answers', async () => {

@@ -130,7 +130,7 @@ export class SnapshotWork {
       term,
       transfer,
       snapshot,
-      readAt: (offset, length) => store.readAt(snapshot, offset, length),
+      readAt: (offset, length, into) => store.readAt(snapshot, offset, length, into),
       send: (chunk) => this.#context.send(to, chunk),
       retryMs: options.timing.electionMs,
       onRelease: release,

@@ -36,7 +36,8 @@ export interface SnapshotStore {
   create(meta: SnapshotMeta): Promise<SnapshotSink>;
   /** The state in pieces; throws at the end when size or checksum do not match. */
   read(snapshot: StoredSnapshot): AsyncIterable<Uint8Array>;
-  readAt(snapshot: StoredSnapshot, offset: number, length: number): Promise<Uint8Array>;
+  /** @param into memory, at least so long, that the result may lie in */
+  readAt(snapshot: StoredSnapshot, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Keeps the snapshot, however many newer ones there will be. @returns ends that */
   hold(snapshot: StoredSnapshot): () => void;
 }
@@ -137,7 +138,8 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
         else held.delete(path);
       };
     },
-    readAt: (snapshot, offset, length) => disk.readAt(`${snapshot.path}/state.bin`, offset, length),
+    readAt: (snapshot, offset, length, into) =>
+      disk.readAt(`${snapshot.path}/state.bin`, offset, length, into),
   };
 }
 

@@ -8,6 +8,7 @@ import { asIndex, asNodeId, asTerm, NO_BYTES } from '../core/entry.ts';
 import {
   decodeHello,
   decodeMessage,
+  encodeChunkHead,
   encodeHello,
   encodeMessage,
   MAX_WIRE_FRAME_BYTES,
@@ -86,6 +87,13 @@ describe('messages', () => {
       expect(decodeMessage(payloadOf(message))).toEqual(message);
     },
   );
+
+  it.each([0, 1, 300_000])('a piece of a snapshot may be written in two parts, %i bytes', (size) => {
+    const found = MESSAGES.find((message) => message.kind === 'snapshot-chunk');
+    if (found?.kind !== 'snapshot-chunk') throw new Error('no piece of a snapshot');
+    const chunk = { ...found, bytes: new SeededRandom(2).bytes(size) };
+    expect(Buffer.concat([encodeChunkHead(chunk), chunk.bytes])).toEqual(Buffer.from(framed(chunk)));
+  });
 
   it('refuses each of them cut anywhere, or with a byte too many', () => {
     for (const message of MESSAGES) {

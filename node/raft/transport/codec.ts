@@ -92,16 +92,38 @@ export function decodeHello(payload: Uint8Array): Hello {
 /** Adds one framed message to what is being written. */
 export function encodeMessage(writer: ByteWriter, message: WireMessage): void {
   frame(writer, () => {
-    writer.u8(KIND[message.kind]);
-    writer.number(message.term);
+    encodePrelude(writer, message);
     encodeBody(writer, message);
   });
+}
+
+function encodePrelude(writer: ByteWriter, message: WireMessage): void {
+  writer.u8(KIND[message.kind]);
+  writer.number(message.term);
 }
 
 /** Several framed messages, for one write. */
 export function encodeMessages(messages: readonly WireMessage[]): Uint8Array {
   const writer = new ByteWriter(messages.reduce((sum, message) => sum + roughBytes(message), 0));
   for (const message of messages) encodeMessage(writer, message);
+  return writer.finish();
+}
+
+/**
+ * All of a framed chunk before its bytes, which follow as they are: so they are not copied.
+ *
+ * @returns what, followed by `chunk.bytes`, is the same as `encodeMessages([chunk])`
+ */
+export function encodeChunkHead(chunk: SnapshotChunk): Uint8Array {
+  const writer = new ByteWriter(1024);
+  writer.u32(0);
+  writer.u32(0);
+  encodePrelude(writer, chunk);
+  encodeChunkFields(writer, chunk);
+  writer.u32(chunk.bytes.length);
+  const payload = writer.since(WIRE_HEADER_BYTES);
+  writer.patchU32(0, payload.length + chunk.bytes.length);
+  writer.patchU32(4, crc32(chunk.bytes, crc32(payload)));
   return writer.finish();
 }
 
@@ -184,7 +206,8 @@ function encodeBody(writer: ByteWriter, message: WireMessage): void {
       writer.number(message.index);
       return;
     case 'snapshot-chunk':
-      encodeChunk(writer, message);
+      encodeChunkFields(writer, message);
+      writer.bytes(message.bytes);
       return;
     case 'snapshot-chunk-reply':
       writer.number(message.transfer);
@@ -193,7 +216,7 @@ function encodeBody(writer: ByteWriter, message: WireMessage): void {
   }
 }
 
-function encodeChunk(writer: ByteWriter, chunk: SnapshotChunk): void {
+function encodeChunkFields(writer: ByteWriter, chunk: SnapshotChunk): void {
   writer.number(chunk.transfer);
   writer.number(chunk.meta.index);
   writer.number(chunk.meta.term);
@@ -202,7 +225,6 @@ function encodeChunk(writer: ByteWriter, chunk: SnapshotChunk): void {
   writer.number(chunk.size);
   writer.number(chunk.checksum);
   writer.number(chunk.offset);
-  writer.bytes(chunk.bytes);
 }
 
 function encodeStamp(writer: ByteWriter, stamp: Stamp): void {

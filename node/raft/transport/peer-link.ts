@@ -3,7 +3,7 @@
 import type { Env, Timer } from '../../../shared/env.ts';
 import { ByteWriter } from '../bytes.ts';
 import type { PeerNetwork, PeerStream, RaftPeer } from '../types.ts';
-import { encodeHello, encodeMessages, type Hello, type WireMessage } from './codec.ts';
+import { encodeChunkHead, encodeHello, encodeMessages, type Hello, type WireMessage } from './codec.ts';
 
 export interface PeerLinkOptions {
   readonly network: PeerNetwork;
@@ -51,22 +51,31 @@ export class PeerLink {
     return this.#stream !== undefined && !this.#isPaused;
   }
 
-  /** Sends the messages in one write. */
+  /** Sends the messages. The bytes of a piece of a snapshot are not copied. */
   send(messages: readonly WireMessage[]): void {
-    this.sendEncoded(encodeMessages(messages));
+    const [first] = messages;
+    if (messages.length === 1 && first?.kind === 'snapshot-chunk')
+      this.#sendTogether([encodeChunkHead(first), first.bytes]);
+    else this.sendEncoded(encodeMessages(messages));
   }
 
   /** Sends whole frames; the bytes must not change any more. */
   sendEncoded(bytes: Uint8Array): void {
+    this.#sendTogether([bytes]);
+  }
+
+  /** All parts, which make whole frames together, or none. */
+  #sendTogether(parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return;
     this.#giveUpSilentStream();
-    if (this.#stream !== undefined && !this.#isPaused) {
-      this.#write(this.#stream, bytes);
+    const stream = this.#stream;
+    if (stream !== undefined && !this.#isPaused) {
+      for (const part of parts) this.#write(stream, part);
       return;
     }
     // Soon after a failure messages are dropped: by the time of the next try they would be old.
     if (this.#retry !== undefined) return;
-    this.#keep(bytes);
+    this.#keep(parts);
     if (this.#stream === undefined) this.#dial();
   }
 
@@ -88,13 +97,14 @@ export class PeerLink {
     if (!stream.write(bytes)) this.#isPaused = true;
   }
 
-  #keep(bytes: Uint8Array): void {
-    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES && this.#waitingBytes > 0) {
+  #keep(parts: readonly Uint8Array[]): void {
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES && this.#waitingBytes > 0) {
       this.#options.onLost();
       return;
     }
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+    this.#waiting.push(...parts);
+    this.#waitingBytes += bytes;
   }
 
   /** A host that vanished answers nothing, and its stream may take minutes to fail by itself. */

@@ -19,8 +19,8 @@ export interface Disk {
   makeDirectory(directory: string): Promise<void>;
   /** The whole file, or undefined when it does not exist. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** Up to `length` bytes from `offset`; fewer at the end. */
-  readAt(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Up to `length` bytes from `offset`; fewer at the end. In the memory of `into`, at least so long, if it likes. */
+  readAt(path: string, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Creates the file empty, replacing what was there. Its name is durable after `syncDirectory`. */
   create(path: string, mode?: number): Promise<AppendFile>;
   /** Opens an existing file to append to it, most often durably. */

@@ -31,9 +31,9 @@ export function createNodeDisk(): Disk {
         throw error;
       }
     },
-    async readAt(path, offset, length) {
+    async readAt(path, offset, length, into) {
       await using handle = await open(path, 'r');
-      const buffer = Buffer.allocUnsafe(length);
+      const buffer = into ?? Buffer.allocUnsafe(length);
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await handle.read(buffer, filled, length - filled, offset + filled);
