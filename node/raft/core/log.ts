@@ -92,8 +92,12 @@ export class RaftLog {
     if (index <= this.#baseIndex) return;
     const term = this.termAt(index);
     if (term === undefined) throw new RaftInvariantError(`compaction to ${index}, which is not in the log`);
-    const removed = this.#entries.splice(0, index - this.#baseIndex);
-    for (const entry of removed) this.#bytes -= entryBytes(entry);
+    const removed = index - this.#baseIndex;
+    const kept = this.#entries.slice(removed);
+    // A snapshot lets hundreds of thousands go and keeps few: whichever are fewer are counted.
+    if (kept.length < removed) this.#bytes = bytesOf(kept);
+    else this.#bytes -= bytesOf(this.#entries.slice(0, removed));
+    this.#entries = kept;
     this.#baseIndex = index;
     this.#baseTerm = term;
   }
@@ -120,4 +124,10 @@ export class RaftLog {
     while (at > this.#baseIndex && (this.termAt(at) as number) > term) at--;
     return { index: asIndex(Math.max(at, 0)), term: this.termAt(at) ?? ZERO_TERM };
   }
+}
+
+function bytesOf(entries: readonly LogEntry[]): number {
+  let bytes = 0;
+  for (const entry of entries) bytes += entryBytes(entry);
+  return bytes;
 }
