@@ -342,9 +342,9 @@ export const BUGS: readonly Bug[] = [
     within: 10,
     edits: [
       {
-        file: 'node/state/snapshot.ts',
-        find: "        lockIndex,\n        session: session === ''",
-        replace: "        lockIndex: 0,\n        session: session === ''",
+        file: 'node/state/kv-rows.ts',
+        find: "    lockIndex,\n    session: session === ''",
+        replace: "    lockIndex: 0,\n    session: session === ''",
       },
     ],
   },
