@@ -43,41 +43,59 @@ interface Counts {
   errors: number;
 }
 
+/** Answers are looked at where they arrive: all connections read into the same memory, one after the other. */
+const RECEIVE_BYTES = 64 * 1024;
+
 function runConnection(load: HttpLoad, until: number, histogram: Uint32Array, counts: Counts): Promise<void> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: load.url.hostname, port: Number(load.url.port), noDelay: true });
     const limit = load.requests ?? Number.POSITIVE_INFINITY;
     let sentAt = 0;
     const reader = new ResponseReader();
-    const next = () => {
-      if (performance.now() >= until || counts.sent >= limit) {
+    const next = (now: number) => {
+      if (now >= until || counts.sent >= limit) {
         socket.destroy();
         resolve();
         return;
       }
-      sentAt = performance.now();
+      sentAt = now;
       socket.write(load.request(counts.sent++));
     };
-    socket.on('connect', next);
-    socket.on('data', (data) => {
-      const chunk = typeof data === 'string' ? Buffer.from(data) : data;
-      const status = reader.push(chunk);
-      if (status === undefined) return;
-      const bucket = Math.min(BUCKETS - 1, Math.floor((performance.now() - sentAt) / BUCKET_MS));
+    const receive = (size: number, bytes: Uint8Array): boolean => {
+      const status = reader.push(bytes as Buffer, size);
+      if (status === undefined) return true;
+      const now = performance.now();
+      const bucket = Math.min(BUCKETS - 1, Math.floor((now - sentAt) / BUCKET_MS));
       histogram[bucket] = (histogram[bucket] ?? 0) + 1;
       counts.done++;
       if (status !== 200) counts.errors++;
-      next();
+      next(now);
+      return true;
+    };
+    const socket = net.connect({
+      host: load.url.hostname,
+      port: Number(load.url.port),
+      noDelay: true,
+      onread: { buffer: received, callback: receive },
     });
+    socket.on('connect', () => next(performance.now()));
     socket.on('error', () => {
       counts.errors++;
       resolve();
     });
+    // Whoever closes under a request has failed it.
+    socket.on('end', () => counts.errors++);
     socket.on('close', () => resolve());
   });
 }
 
-/** Finds the end of one response at a time. Invariant: `#need` is the bytes still missing once the head is known. */
+const received = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+const LAST_CHUNK = '0\r\n\r\n';
+
+/**
+ * Finds the end of one response at a time. Invariant: `#need` is the bytes still missing once the head is known, or -1;
+ * `#head` is what came before it was.
+ */
 class ResponseReader {
   #head = '';
   #need = -1;
@@ -85,28 +103,33 @@ class ResponseReader {
   #isChunked = false;
 
   /** @returns the status when the response is complete */
-  push(chunk: Buffer): number | undefined {
-    if (this.#need >= 0) {
-      this.#need -= chunk.length;
-      return this.#finish();
-    }
-    if (this.#isChunked)
-      return chunk.subarray(-5).toString('latin1') === '0\r\n\r\n' ? this.#reset() : undefined;
-    this.#head += chunk.toString('latin1');
+  push(bytes: Buffer, size: number): number | undefined {
+    if (this.#isChunked) return this.#endsChunks(bytes, size) ? this.#reset() : undefined;
+    if (this.#need < 0) {
+      const bodyAt = this.#readHead(bytes, size);
+      if (bodyAt === undefined) return undefined;
+      if (this.#isChunked) return this.#endsChunks(bytes, size) ? this.#reset() : undefined;
+      this.#need -= size - bodyAt;
+    } else this.#need -= size;
+    return this.#need > 0 ? undefined : this.#reset();
+  }
+
+  /** @returns where the body begins in these bytes */
+  #readHead(bytes: Buffer, size: number): number | undefined {
+    const found = this.#head === '' ? bytes.indexOf(HEAD_END) : -1;
+    const earlier = this.#head.length;
+    this.#head += bytes.toString('latin1', 0, found >= 0 && found < size ? found + HEAD_END.length : size);
     const end = this.#head.indexOf('\r\n\r\n');
     if (end < 0) return undefined;
     this.#status = Number(this.#head.slice(9, 12));
-    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#head.slice(0, end))?.[1];
-    if (length === undefined) {
-      this.#isChunked = true;
-      return this.#head.endsWith('0\r\n\r\n') ? this.#reset() : undefined;
-    }
-    this.#need = Number(length) - (this.#head.length - end - 4);
-    return this.#finish();
+    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#head)?.[1];
+    this.#isChunked = length === undefined;
+    this.#need = Number(length ?? -1);
+    return end + HEAD_END.length - earlier;
   }
 
-  #finish(): number | undefined {
-    return this.#need > 0 ? undefined : this.#reset();
+  #endsChunks(bytes: Buffer, size: number): boolean {
+    return bytes.toString('latin1', Math.max(0, size - LAST_CHUNK.length), size) === LAST_CHUNK;
   }
 
   #reset(): number {

@@ -81,6 +81,15 @@ export async function fill(base: URL): Promise<void> {
     await fetch(new URL(`/v1/kv/bench/${i}`, base), { method: 'PUT', body: VALUE });
 }
 
+/** What crowds of watchers watch: one service with one instance. */
+export const WATCHED_PATH = '/v1/health/service/watched';
+
+/** Registers it with another port. */
+export function changeWatched(base: URL, port: number): Promise<void> {
+  const service = { Service: 'watched', Port: port };
+  return put(base, '/v1/catalog/register', { Node: 'watched', Address: '10.0.0.1', Service: service });
+}
+
 export async function put(base: URL, path: string, body: unknown): Promise<void> {
   const response = await fetch(new URL(path, base), { method: 'PUT', body: JSON.stringify(body) });
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
