@@ -21,7 +21,7 @@ export interface PoolNode {
   waits: number;
   /** Waits that it takes over a multiplexed connection; 0: it has none, and each wait needs a connection. */
   multiplexedWaits: number;
-  /** Abandons one read each; used when the agent is reported dead while its connection hangs. */
+  /** Abandons one repeatable request each; used when the agent is reported dead, or is silent while another leads. */
   readonly abandon: Set<() => void>;
 }
 
@@ -87,6 +87,12 @@ export class NodePool {
 
   leader(nowMs: number): PoolNode | undefined {
     for (const node of this.#nodes.values()) if (node.isLeader && isUsable(node, nowMs)) return node;
+    return undefined;
+  }
+
+  /** Who was last said to lead, whether or not it answers. */
+  believedLeader(): PoolNode | undefined {
+    for (const node of this.#nodes.values()) if (node.isLeader) return node;
     return undefined;
   }
 
@@ -221,7 +227,12 @@ function markDead(node: PoolNode): void {
   const wasAlive = node.isAlive;
   node.isAlive = false;
   node.isLeader = false;
-  if (wasAlive) for (const abandon of [...node.abandon]) abandon();
+  if (wasAlive) abandonRequests(node);
+}
+
+/** What may be repeated and still waits for this agent goes on elsewhere. */
+export function abandonRequests(node: PoolNode): void {
+  for (const abandon of [...node.abandon]) abandon();
 }
 
 /** Requests under way, weighed up while an agent comes back: it starts at a tenth of its share. */

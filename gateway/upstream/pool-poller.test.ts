@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { sleep } from '../../shared/env.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { simulatedEnv } from '../../shared/simulated-env.ts';
 import type { Answer } from '../exchange/exchange.ts';
@@ -23,7 +24,7 @@ const entry = (node: string, changes: object = {}) => ({
 });
 
 function setUp(
-  answer: (url: string, target: string) => Answer | undefined,
+  answer: (url: string, target: string) => Answer | undefined | 'silence',
   seeds = ['http://a', 'http://b'],
 ) {
   const { clock, random } = simulatedEnv(1);
@@ -32,9 +33,13 @@ function setUp(
   const poller = createPoolPoller({
     pool,
     transport: {
-      send: async (url, { target }) => {
+      send: async (url, { target, timeoutMs }) => {
         asked.push(url);
         const result = answer(url, target);
+        if (result === 'silence') {
+          await sleep(clock, timeoutMs);
+          throw new UpstreamError('timeout', 'no answer in time');
+        }
         if (result === undefined) throw new UpstreamError('not-sent', 'refused');
         return result;
       },
@@ -77,6 +82,81 @@ test('the leader is asked first, and again every second or as soon as something 
   const atStop = asked.length;
   await clock.advanceAsync(10_000);
   expect(asked.length).toBe(atStop);
+});
+
+describe('a leader that hangs', () => {
+  const led = (leader: string) =>
+    json(['a', 'b', 'c'].map((node) => entry(node, { isLeader: node === leader })));
+
+  function hanging() {
+    const state = { leader: 'a', isHung: false };
+    const parts = setUp((url) => (state.isHung && url === 'http://a' ? 'silence' : led(state.leader)));
+    return { ...parts, state };
+  }
+
+  test('is found replaced soon, and what waits for it goes on elsewhere', async () => {
+    const { clock, pool, poller, state } = hanging();
+    poller.start();
+    await clock.advanceAsync(10);
+    const old = pool.leader(clock.monotonicMs());
+    expect(old?.name).toBe('a');
+    let abandoned = 0;
+    old?.abandon.add(() => abandoned++);
+    state.isHung = true;
+    await clock.advanceAsync(1700);
+    expect(pool.leader(clock.monotonicMs())?.name).toBe('a');
+    expect(abandoned).toBe(0);
+    state.leader = 'b';
+    await clock.advanceAsync(200);
+    expect(pool.leader(clock.monotonicMs())?.name).toBe('b');
+    expect(abandoned).toBe(1);
+    poller.stop();
+  });
+
+  test('is found replaced also when no question to it is open any more', async () => {
+    const { clock, pool, poller, state } = hanging();
+    poller.start();
+    await clock.advanceAsync(10);
+    let abandoned = 0;
+    pool.leader(clock.monotonicMs())?.abandon.add(() => abandoned++);
+    state.isHung = true;
+    await clock.advanceAsync(6000);
+    state.leader = 'c';
+    await clock.advanceAsync(600);
+    expect(pool.leader(clock.monotonicMs())?.name).toBe('c');
+    expect(abandoned).toBe(1);
+    poller.stop();
+  });
+
+  test('is asked one question at a time, and the others not for ever so often', async () => {
+    const { clock, poller, state, asked } = hanging();
+    poller.start();
+    await clock.advanceAsync(10);
+    state.isHung = true;
+    const before = asked.length;
+    await clock.advanceAsync(60_000);
+    const since = asked.slice(before);
+    expect(since.filter((url) => url === 'http://a').length).toBeLessThanOrEqual(30);
+    expect(since.length).toBeLessThanOrEqual(10_000 / 150 + 50 * 3 + 60);
+    poller.stop();
+  });
+
+  test('and answers late has lost nothing, nor has one that hands over while it answers', async () => {
+    const { clock, pool, poller, state } = hanging();
+    poller.start();
+    await clock.advanceAsync(10);
+    let abandoned = 0;
+    pool.leader(clock.monotonicMs())?.abandon.add(() => abandoned++);
+    state.isHung = true;
+    await clock.advanceAsync(1500);
+    state.isHung = false;
+    await clock.advanceAsync(3000);
+    state.leader = 'b';
+    await clock.advanceAsync(2000);
+    expect(pool.leader(clock.monotonicMs())?.name).toBe('b');
+    expect(abandoned).toBe(0);
+    poller.stop();
+  });
 });
 
 test('nobody there: no leader, and the agents are kept for another try', async () => {

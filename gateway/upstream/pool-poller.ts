@@ -1,9 +1,12 @@
-/** Keeps the node pool up to date: asks one agent for all, the leader by preference, every second and whenever something broke. */
+/**
+ * Keeps the node pool up to date: asks one agent for all, the leader by preference, every second and whenever something
+ * broke. A leader that does not answer soon is not waited for: the others know first that it has been replaced.
+ */
 
 import type { Clock, Random, Timer } from '../../shared/env.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Answer, EMPTY, isWhole, NO_BODY } from '../exchange/exchange.ts';
-import type { NodePool, PoolNode } from './node-pool.ts';
+import { abandonRequests, isUsable, type NodePool, type PoolNode } from './node-pool.ts';
 import {
   type ListedAgent,
   POOL_PATH,
@@ -40,8 +43,16 @@ export interface PoolPollerOptions {
 }
 
 const POLL_TIMEOUT_MS = 2000;
+/** After this another agent is asked as well, where requests can share work. */
+const PATIENCE_MS = 400;
+/** How soon the others are asked again while the leader says nothing, and for how long that is worth it. */
+const SILENCE_POLL_MS = 150;
+const ELECTION_MS = 10_000;
 /** Two refreshes start no closer than this. */
 const MIN_SPACING_MS = 20;
+
+/** Questions that no answer has come to yet, at most one an agent. */
+type OpenQuestions = Map<PoolNode, Promise<PoolListing | undefined>>;
 
 export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
   const { pool, transport, clock, random, logger } = options;
@@ -52,10 +63,14 @@ export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
   let startedAtMs = Number.NEGATIVE_INFINITY;
   let wasReachable = true;
   let hasLeader = false;
+  const open: OpenQuestions = new Map();
+  /** Who led when last anybody did, and since when it says nothing. */
+  let leader: PoolNode | undefined;
+  let silentSinceMs: number | undefined;
 
   const ask = async (): Promise<void> => {
     startedAtMs = clock.monotonicMs();
-    const listing = await askAround(options);
+    const listing = await askAround(options, open);
     if (listing === undefined) {
       if (wasReachable) logger.error('no agent tells who is in the pool', { tried: pool.nodes().length });
       wasReachable = false;
@@ -73,12 +88,29 @@ export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
       logger.info('agent left the pool', { url });
       transport.forget(url);
     }
+    noteLeader(pool.believedLeader());
+  };
+  const noteLeader = (now: PoolNode | undefined): void => {
+    const nowMs = clock.monotonicMs();
+    const isSilent = leader !== undefined && (open.has(leader) || !isUsable(leader, nowMs));
+    if (leader !== undefined && isSilent && now !== undefined && now !== leader) {
+      logger.warn('the leader was silent and has been replaced', { old: leader.url, new: now.url });
+      abandonRequests(leader);
+    }
+    const isStillSilent = isSilent && (now === undefined || now === leader);
+    silentSinceMs = isStillSilent ? (silentSinceMs ?? nowMs) : undefined;
+    leader = now ?? leader;
+  };
+  const nextPollMs = (): number => {
+    const pollMs = options.pollMs * (0.8 + 0.4 * random.next());
+    const isElecting = silentSinceMs !== undefined && clock.monotonicMs() - silentSinceMs < ELECTION_MS;
+    return isElecting ? Math.min(SILENCE_POLL_MS, pollMs) : pollMs;
   };
   const refresh = (): Promise<void> => {
     if (!options.sharesWork) return ask();
     running ??= ask().finally(() => {
       running = undefined;
-      schedule(options.pollMs * (0.8 + 0.4 * random.next()));
+      schedule(nextPollMs());
     });
     return running;
   };
@@ -109,22 +141,49 @@ export function createPoolPoller(options: PoolPollerOptions): PoolPoller {
 
 /**
  * Asks the leader first, then the others, until someone's listing shows a leader: an agent that is cut off from the
- * rest sees no leader, and must not talk the gateway out of the healthy majority.
+ * rest sees no leader, and must not talk the gateway out of the healthy majority. Who has not answered soon is passed
+ * over, and waited for only when nobody else has anything to say.
  *
  * @returns the first listing with a leader, else the first at all, else undefined
  */
-async function askAround(options: PoolPollerOptions): Promise<PoolListing | undefined> {
+async function askAround(options: PoolPollerOptions, open: OpenQuestions): Promise<PoolListing | undefined> {
   const { pool, clock } = options;
   let fallback: PoolListing | undefined;
   const tried = new Set<PoolNode>();
   for (;;) {
     const node = pool.pick({ kind: 'leader' }, tried, clock.monotonicMs(), Number.POSITIVE_INFINITY);
-    if (node === undefined) return fallback;
+    if (node === undefined) break;
     tried.add(node);
-    const listing = await askOne(node, options);
+    if (open.has(node)) continue;
+    const asked = askOpenly(node, options, open);
+    const listing = await (options.sharesWork ? within(asked, PATIENCE_MS, clock) : asked);
     if (listing?.hasLeader) return listing;
     fallback ??= listing;
   }
+  for (const asked of fallback === undefined ? [...open.values()] : []) {
+    const listing = await asked;
+    if (listing?.hasLeader) return listing;
+    fallback ??= listing;
+  }
+  return fallback;
+}
+
+function askOpenly(
+  node: PoolNode,
+  options: PoolPollerOptions,
+  open: OpenQuestions,
+): Promise<PoolListing | undefined> {
+  const asked = askOne(node, options).finally(() => open.delete(node));
+  open.set(node, asked);
+  return asked;
+}
+
+/** @returns undefined when it takes longer, too */
+function within<T>(work: Promise<T>, limitMs: number, clock: Clock): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const limit = clock.setTimer(limitMs, () => resolve(undefined));
+    work.then(resolve, reject).finally(() => limit.cancel());
+  });
 }
 
 async function askOne(node: PoolNode, options: PoolPollerOptions): Promise<PoolListing | undefined> {

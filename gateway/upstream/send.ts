@@ -198,7 +198,7 @@ async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions
       abort(new UpstreamError('abandoned', 'the client went away')),
     );
     if (request.replay !== 'always' && request.replay !== 'once') return;
-    abandon = () => abort(new UpstreamError('broken', 'the agent was reported dead'));
+    abandon = () => abort(new UpstreamError('broken', 'the agent was reported dead or replaced as leader'));
     node.abandon.add(abandon);
   };
   node.multiplexedWaits = options.transport.maxWaits?.(node.url) ?? 0;
