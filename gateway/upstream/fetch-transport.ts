@@ -3,7 +3,7 @@
 import type { Clock } from '../../shared/env.ts';
 import { type Answer, EMPTY, type RequestBody } from '../exchange/exchange.ts';
 import { joined } from '../exchange/web-exchange.ts';
-import { type Transport, UpstreamError, type UpstreamRequest } from './transport.ts';
+import { allHeaders, type Transport, UpstreamError, type UpstreamRequest } from './transport.ts';
 
 export interface FetchTransportOptions {
   /** Largest answer that is collected, bytes. */
@@ -60,8 +60,8 @@ function startAttempt(request: UpstreamRequest, clock: Clock): Attempt {
 
 function requestInit(request: UpstreamRequest, signal: AbortSignal): RequestInit {
   const headers = new Headers();
-  for (let i = 0; i < request.headers.length; i += 2)
-    headers.append(request.headers[i] as string, request.headers[i + 1] as string);
+  const sent = allHeaders(request);
+  for (let i = 0; i < sent.length; i += 2) headers.append(sent[i] as string, sent[i + 1] as string);
   const init: RequestInit = { method: request.method, headers, redirect: 'manual', signal };
   const body = bodyOf(request.body);
   return body === null ? init : { ...init, body };

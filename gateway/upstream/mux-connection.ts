@@ -12,6 +12,7 @@ import {
   MuxProtocolError,
   RESET,
 } from '../../shared/mux/frames.ts';
+import { REQUEST_ID_HEADER } from '../../shared/request-id.ts';
 import type { HeaderList, RequestBody } from '../exchange/exchange.ts';
 import type { MuxStream } from './mux-stream.ts';
 import { UpstreamError } from './transport.ts';
@@ -91,11 +92,11 @@ export class MuxConnection implements FrameSink {
       stream.fail(new UpstreamError('not-sent', why));
       return;
     }
-    const { method, target, headers, body } = stream.request;
+    const { method, target, headers, requestId, body } = stream.request;
     const isWhole = body.kind !== 'stream' && (body.kind === 'none' || body.bytes.length <= MAX_BODY_BYTES);
     const id = ++this.#lastStream;
     try {
-      const head = `${headText([method, target], NO_HEADERS)}${this.#headersText(headers)}${framing(body)}`;
+      const head = `${headText([method, target], NO_HEADERS)}${this.#headersText(headers)}${numbering(requestId)}${framing(body)}`;
       this.#frames().request(id, isWhole, head, isWhole && body.kind === 'bytes' ? body.bytes : undefined);
     } catch (error) {
       stream.fail(
@@ -290,6 +291,11 @@ export class MuxConnection implements FrameSink {
 }
 
 const NO_HEADERS: readonly string[] = [];
+
+/** The gateway's own number: nothing in it has to be checked. */
+function numbering(requestId: string | undefined): string {
+  return requestId === undefined ? '' : `\n${REQUEST_ID_HEADER}\n${requestId}`;
+}
 
 /** How a body would be announced over HTTP, for what agents say about its length. */
 function framing(body: RequestBody): string {

@@ -18,6 +18,8 @@ export interface PoolRequest {
   /** Called for each attempt: a blocking query that moves to another agent asks only for what is left of its wait. */
   readonly target: () => string;
   readonly headers: HeaderList;
+  /** Of a write whose replay is `once`. */
+  readonly requestId?: string | undefined;
   readonly body: RequestBody;
   readonly prefer: Preference;
   readonly replay: Replay;
@@ -214,6 +216,7 @@ async function sendTo(node: PoolNode, request: PoolRequest, options: SendOptions
       method: request.method,
       target: request.target(),
       headers: request.headers,
+      requestId: request.requestId,
       body: request.body,
       delivery: request.delivery,
       isWait: request.isWait,

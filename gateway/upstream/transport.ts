@@ -1,5 +1,6 @@
 /** The seam to the network: one request to one agent, once. Everything about nodes, retries and waits lies above. */
 
+import { REQUEST_ID_HEADER } from '../../shared/request-id.ts';
 import type { Answer, HeaderList, RequestBody } from '../exchange/exchange.ts';
 
 export interface UpstreamRequest {
@@ -8,6 +9,8 @@ export interface UpstreamRequest {
   readonly target: string;
   /** End-to-end headers only; Host, Content-Length and framing are the transport's. */
   readonly headers: HeaderList;
+  /** Goes along as a header of its own (see `allHeaders`): the others repeat from request to request, this one never. */
+  readonly requestId?: string | undefined;
   readonly body: RequestBody;
   /** 'whole' collects the answer up to the transport's limit; 'stream' hands on the first byte at once. */
   readonly delivery: 'whole' | 'stream';
@@ -35,6 +38,11 @@ export class UpstreamError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
   }
+}
+
+/** All headers of a request in one list, for transports that have no better way. */
+export function allHeaders({ headers, requestId }: UpstreamRequest): HeaderList {
+  return requestId === undefined ? headers : [...headers, REQUEST_ID_HEADER, requestId];
 }
 
 export interface Transport {

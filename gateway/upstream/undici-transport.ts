@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import { type Answer, EMPTY, type RequestBody } from '../exchange/exchange.ts';
 import { joined } from '../exchange/web-exchange.ts';
-import { type Transport, UpstreamError, type UpstreamRequest } from './transport.ts';
+import { allHeaders, type Transport, UpstreamError, type UpstreamRequest } from './transport.ts';
 
 export interface UndiciTransportOptions {
   /** Connections per agent for short requests, ≥ 1. */
@@ -73,7 +73,7 @@ function dispatch(pool: Pool, request: UpstreamRequest, handler: AnswerHandler):
       {
         method: request.method,
         path: request.target,
-        headers: request.headers as string[],
+        headers: allHeaders(request) as string[],
         body: bodyOf(request.body),
         headersTimeout: request.timeoutMs,
       },

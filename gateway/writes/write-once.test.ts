@@ -9,7 +9,7 @@ import {
   WRITE_SESSION_PATH,
 } from '../../shared/request-id.ts';
 import { type SimulatedEnv, simulatedEnv } from '../../shared/simulated-env.ts';
-import { type Answer, headerOf, isWhole, NO_BODY } from '../exchange/exchange.ts';
+import { type Answer, isWhole, NO_BODY } from '../exchange/exchange.ts';
 import type { PoolRequest, Send } from '../upstream/send.ts';
 import { createWriteOnce, openThrough } from './write-once.ts';
 import { createWriteSessions, type OpenOutcome, type WriteSessions } from './write-sessions.ts';
@@ -44,7 +44,7 @@ let attemptsPerSend: number;
 
 const send: Send = async (request) => {
   for (let attempt = 0; attempt < attemptsPerSend; attempt++) request.target();
-  sent.push(`${request.replay} ${headerOf(request.headers, 'x-proconsul-request-id') ?? 'none'}`);
+  sent.push(`${request.replay} ${request.requestId ?? 'none'}`);
   return answers.shift() ?? reply(200, 'true');
 };
 

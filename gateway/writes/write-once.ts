@@ -3,7 +3,6 @@
 import { ConsulError } from '../../shared/errors.ts';
 import {
   FORGOTTEN_REQUEST_ID,
-  REQUEST_ID_HEADER,
   RESULT_NOT_KEPT,
   UNKNOWN_WRITE_SESSION,
   WRITE_SESSION_PATH,
@@ -30,9 +29,8 @@ export function createWriteOnce(send: Send, sessions: WriteSessions): Send {
         attempts++;
         return request.target();
       };
-      const headers = [...request.headers, REQUEST_ID_HEADER, write.requestId];
       try {
-        const answer = await send({ ...request, headers, target });
+        const answer = await send({ ...request, requestId: write.requestId, target });
         if (answer.status !== 409) return answer;
         const meaning = bareText(await errorText(answer));
         if (meaning === FORGOTTEN_REQUEST_ID) throw unknownOutcome();

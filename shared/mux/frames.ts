@@ -24,6 +24,8 @@
  * `WINDOW_BYTES` for each stream and direction.
  */
 
+import { REQUEST_ID_HEADER } from '../request-id.ts';
+
 export const MUX_PATH = '/v1/internal/proconsul/mux';
 export const MUX_PROTOCOL = 'proconsul-mux/1';
 
@@ -120,10 +122,10 @@ export class HeaderLists {
   /** @throws MuxProtocolError when a name has no value */
   parse(text: string): readonly string[] {
     if (text === '') return NONE;
+    if (text.includes(NEVER_AGAIN)) return checkedList(text.split('\n'));
     const known = this.#young.get(text);
     if (known !== undefined) return known;
-    const list = this.#old.get(text) ?? text.split('\n');
-    if (list.length % 2 !== 0) throw new MuxProtocolError('a header has no value');
+    const list = this.#old.get(text) ?? checkedList(text.split('\n'));
     if (text.length > MAX_KNOWN_TEXT) return list;
     if (this.#young.size >= this.#maxKnown / 2) {
       this.#old = this.#young;
@@ -135,3 +137,11 @@ export class HeaderLists {
 }
 
 const NONE: readonly string[] = [];
+
+/** A head with a request ID comes once: remembering it would push out what comes again. */
+const NEVER_AGAIN = `\n${REQUEST_ID_HEADER}\n`;
+
+function checkedList(list: readonly string[]): readonly string[] {
+  if (list.length % 2 !== 0) throw new MuxProtocolError('a header has no value');
+  return list;
+}

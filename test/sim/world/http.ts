@@ -3,7 +3,12 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EMPTY, type HeaderList, type WholeAnswer } from '../../../gateway/exchange/exchange.ts';
-import { type Transport, UpstreamError, type UpstreamRequest } from '../../../gateway/upstream/transport.ts';
+import {
+  allHeaders,
+  type Transport,
+  UpstreamError,
+  type UpstreamRequest,
+} from '../../../gateway/upstream/transport.ts';
 import type { Dispatcher } from '../../../node/http/dispatch.ts';
 import type { SimulatedClock } from '../../../shared/simulated-env.ts';
 import type { Host } from './host.ts';
@@ -203,7 +208,7 @@ class SimulatedRequest extends EventEmitter {
     this.method = request.method;
     this.socket = { remoteAddress };
     this.#body = request.body.kind === 'bytes' ? request.body.bytes : EMPTY;
-    this.rawHeaders = [...request.headers, 'Content-Length', String(this.#body.length)];
+    this.rawHeaders = [...allHeaders(request), 'Content-Length', String(this.#body.length)];
     this.headers = { 'content-length': String(this.#body.length) };
   }
 
