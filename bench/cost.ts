@@ -46,10 +46,10 @@ try {
   const gatewayPid = pool.gateway.process.pid;
   const agentPids = pool.agents.map((agent) => agent.process.pid);
   console.log('workload     gateway µs   agents µs   p50 ms   p99 ms    req/s   errors');
-  for (const { name, request } of HTTP_WORKLOADS) {
+  for (const { name, requests: requestsTo } of HTTP_WORKLOADS) {
     if (flags.only.length > 0 && !flags.only.includes(name)) continue;
     const run = (count: number) =>
-      runHttpLoad({ url, connections, requests: count, request: (n) => request(url, n) });
+      runHttpLoad({ url, connections, requests: count, request: requestsTo(url) });
     await run(requests / 4);
     const before = [cpuUs([gatewayPid]), cpuUs(agentPids)];
     const result = await run(requests);

@@ -48,11 +48,11 @@ export async function measureRequests(fronts: readonly Front[], options: Request
 }
 
 function load(
-  { request }: HttpWorkload,
+  { requests }: HttpWorkload,
   url: URL,
   { connections, seconds }: RequestOptions,
 ): Promise<LoadResult> {
-  return runHttpLoad({ url, connections, durationMs: seconds * 1000, request: (n) => request(url, n) });
+  return runHttpLoad({ url, connections, durationMs: seconds * 1000, request: requests(url) });
 }
 
 /** Ratios are the gateway's to each of the others. */

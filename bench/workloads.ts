@@ -40,26 +40,42 @@ const dns =
 
 export interface HttpWorkload {
   readonly name: string;
-  /** The n-th request as bytes on the wire. */
-  readonly request: (url: URL, n: number) => Buffer;
+  /** What gives the n-th request as bytes on the wire. All of them are made beforehand. */
+  readonly requests: (url: URL) => (n: number) => Buffer;
 }
 
 export const HTTP_WORKLOADS: readonly HttpWorkload[] = [
-  { name: 'catalog', request: (url) => httpRequestBytes('GET', url, '/v1/catalog/service/bench') },
-  { name: 'health', request: (url) => httpRequestBytes('GET', url, '/v1/health/service/bench?passing') },
-  { name: 'kv-get', request: (url, n) => httpRequestBytes('GET', url, `/v1/kv/bench/${randomKey(n)}`) },
-  { name: 'kv-put', request: (url, n) => httpRequestBytes('PUT', url, `/v1/kv/bench/${n % KEYS}`, VALUE) },
+  { name: 'catalog', requests: always('GET', '/v1/catalog/service/bench') },
+  { name: 'health', requests: always('GET', '/v1/health/service/bench?passing') },
+  { name: 'kv-get', requests: onKeys('GET', randomKey) },
+  { name: 'kv-put', requests: onKeys('PUT', (n) => n % KEYS, VALUE) },
 ];
 
 export const WORKLOADS: readonly Workload[] = [
-  ...HTTP_WORKLOADS.map(({ name, request }) => ({
+  ...HTTP_WORKLOADS.map(({ name, requests }) => ({
     name,
-    run: ({ url }: Target, options: LoadOptions) =>
-      runHttpLoad({ url, ...options, request: (n) => request(url, n) }),
+    run: ({ url }: Target, options: LoadOptions) => runHttpLoad({ url, ...options, request: requests(url) }),
   })),
   { name: 'dns-a', run: dns(1) },
   { name: 'dns-srv', run: dns(33) },
 ];
+
+function always(method: string, path: string): HttpWorkload['requests'] {
+  return (url) => {
+    const bytes = httpRequestBytes(method, url, path);
+    return () => bytes;
+  };
+}
+
+function onKeys(method: string, keyOf: (n: number) => number, body?: Buffer): HttpWorkload['requests'] {
+  return (url) => {
+    const all = Array.from({ length: KEYS }, (_, key) =>
+      httpRequestBytes(method, url, `/v1/kv/bench/${key}`, body),
+    );
+    // Keys are below as many as there are.
+    return (n) => all[keyOf(n)] as Buffer;
+  };
+}
 
 /** The same keys in every run, in an order without a pattern (a multiplicative hash; Knuth, TAOCP 3, §6.4). */
 function randomKey(n: number): number {

@@ -1,4 +1,7 @@
-/** Leaders killed under writers: clients of the gateway that wait five seconds see no error, and nothing is applied twice. */
+/**
+ * Leaders killed, and leaders that hang, under writers: clients of the gateway that wait five seconds see no error, and
+ * nothing is applied twice.
+ */
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -15,7 +18,16 @@ import { eventually } from './eventually.ts';
 /** What a client waits for an answer. */
 const PATIENCE_MS = 5000;
 const WRITERS = 6;
-const KILLS = 2;
+const FAULTS_EACH = 2;
+const ROUNDS_BETWEEN = 30;
+
+/** Killed, its connections break at once; stopped, they stay and say nothing. */
+const FAULTS: readonly (readonly [name: string, strike: Strike, mend: Mend])[] = [
+  ['kill -9', (leader) => leader.process.stop('SIGKILL'), (leader) => leader.restart()],
+  ['SIGSTOP', (leader) => leader.process.kill('SIGSTOP'), (leader) => leader.process.kill('SIGCONT')],
+];
+type Strike = (leader: LocalAgentProcess) => Promise<void> | void;
+type Mend = (leader: LocalAgentProcess) => void;
 
 const folder = temporaryFolder();
 let pool: LocalPool;
@@ -51,7 +63,7 @@ const entryOf = async (key: string) => (JSON.parse(await send('GET', `/v1/kv/${k
  * One round of writes that each show a second application: a check-and-set on a key of its own would be refused, a
  * key's index would be another than the one that its transaction has told, a session would be listed twice.
  */
-async function round(writer: number, turn: number, index: number): Promise<number> {
+async function round(writer: string, turn: number, index: number): Promise<number> {
   const key = `counter-${writer}`;
   const answer = await send('PUT', `/v1/kv/${key}?cas=${index}`, String(turn));
   if (answer !== 'true') throw new Error(`${key} was changed by somebody else at ${index}`);
@@ -76,53 +88,58 @@ async function leaderOf(): Promise<LocalAgentProcess> {
   return leader;
 }
 
-test('kill -9 of the leader under writers', async () => {
-  let isOver = false;
-  const errors: string[] = [];
-  const done = { rounds: 0 };
-  const acknowledgedMs: number[] = [];
-  const writers = Array.from({ length: WRITERS }, async (_, writer) => {
-    let index = 0;
-    let turns = 0;
-    while (!isOver) {
-      try {
-        index = await round(writer, turns, index);
-        turns++;
-        done.rounds++;
-        acknowledgedMs.push(performance.now());
-      } catch (error) {
-        errors.push(String(error));
-        return turns;
+test.each(FAULTS)(
+  '%s of the leader under writers',
+  async (name, strike, mend) => {
+    let isOver = false;
+    const errors: string[] = [];
+    const done = { rounds: 0 };
+    const acknowledgedMs: number[] = [];
+    const writers = Array.from({ length: WRITERS }, async (_, number) => {
+      const writer = `${name.replace(/\W/g, '')}-${number}`;
+      let index = 0;
+      let turns = 0;
+      while (!isOver) {
+        try {
+          index = await round(writer, turns, index);
+          turns++;
+          done.rounds++;
+          acknowledgedMs.push(performance.now());
+        } catch (error) {
+          errors.push(String(error));
+          break;
+        }
       }
+      return { writer, turns };
+    });
+    for (let fault = 0; fault < FAULTS_EACH; fault++) {
+      const before = done.rounds;
+      await eventually('writes', async () => (done.rounds > before + ROUNDS_BETWEEN ? true : undefined));
+      const leader = await leaderOf();
+      await strike(leader);
+      const struck = done.rounds;
+      await eventually('writes after the fault', async () =>
+        done.rounds > struck + ROUNDS_BETWEEN || errors.length > 0 ? true : undefined,
+      );
+      mend(leader);
+      await waitUntilReady(pool);
     }
-    return turns;
-  });
-  for (let kill = 0; kill < KILLS; kill++) {
-    const before = done.rounds;
-    await eventually('writes', async () => (done.rounds > before + 30 ? true : undefined));
-    const leader = await leaderOf();
-    await leader.process.stop('SIGKILL');
-    const killed = done.rounds;
-    await eventually('writes after the kill', async () =>
-      done.rounds > killed + 30 || errors.length > 0 ? true : undefined,
+    isOver = true;
+    const ended = await Promise.all(writers);
+    expect(errors).toEqual([]);
+    for (const { writer, turns } of ended) {
+      const entry = await entryOf(`counter-${writer}`);
+      expect(Buffer.from(entry?.Value ?? '', 'base64').toString()).toBe(String(turns - 1));
+    }
+    const sessions = JSON.parse(await send('GET', '/v1/session/list')) as { Name: string }[];
+    const names = sessions.map(({ Name }) => Name);
+    expect(names.length).toBe(new Set(names).size);
+    const gaps = acknowledgedMs.map((at, i) => at - (acknowledgedMs[i - 1] ?? at));
+    process.stderr.write(
+      `${name}: ${done.rounds} rounds, longest gap between any two ${Math.round(Math.max(...gaps))} ms\n`,
     );
-    leader.restart();
-    await waitUntilReady(pool);
-  }
-  isOver = true;
-  const turns = await Promise.all(writers);
-  expect(errors).toEqual([]);
-  for (const [writer, count] of turns.entries()) {
-    const entry = await entryOf(`counter-${writer}`);
-    expect(Buffer.from(entry?.Value ?? '', 'base64').toString()).toBe(String(count - 1));
-  }
-  const sessions = JSON.parse(await send('GET', '/v1/session/list')) as { Name: string }[];
-  const names = sessions.map(({ Name }) => Name);
-  expect(names.length).toBe(new Set(names).size);
-  const gaps = acknowledgedMs.map((at, i) => at - (acknowledgedMs[i - 1] ?? at));
-  process.stderr.write(
-    `${done.rounds} rounds, longest gap between any two ${Math.round(Math.max(...gaps))} ms\n`,
-  );
-  const metrics = await (await fetch(`${gateway}/metrics`)).text();
-  expect(metrics).toMatch(/proconsul_gateway_retries_total\{after="\w[\w-]*"\} \d/);
-}, 180_000);
+    const metrics = await (await fetch(`${gateway}/metrics`)).text();
+    expect(metrics).toMatch(/proconsul_gateway_retries_total\{after="\w[\w-]*"\} \d/);
+  },
+  180_000,
+);
