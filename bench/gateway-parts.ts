@@ -100,7 +100,7 @@ export async function measureWatchers(
   let port = 1;
   for (const front of fronts) {
     await changeWatched(front.url, ++port);
-    const crowd = new WatchCrowd({ url: front.url, path: WATCHED_PATH, watchers });
+    const crowd = new WatchCrowd({ url: front.url, path: WATCHED_PATH, watchers, say: options.say });
     const pids = front.pids();
     const poolPids = front.isOurs ? [...pids, ...agentPids] : [];
     const before = [residentOf(pids), residentOf(poolPids)];

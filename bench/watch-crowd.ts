@@ -8,6 +8,7 @@ export interface CrowdOptions {
   /** What is watched; a path without a query. */
   readonly path: string;
   readonly watchers: number;
+  readonly say: (line: string) => void;
 }
 
 export interface Wake {
@@ -47,12 +48,11 @@ export class WatchCrowd {
 
   /** Opens the connections. They have asked when this returns; whether they wait yet is the other side's to say. */
   async open(): Promise<void> {
-    const { url, watchers } = this.#options;
+    const { watchers } = this.#options;
     this.#index = await this.#currentIndex();
     for (let opened = 0; opened < watchers; opened += OPENING) {
-      const batch = Array.from({ length: Math.min(OPENING, watchers - opened) }, () => connect(url));
+      const batch = Array.from({ length: Math.min(OPENING, watchers - opened) }, () => this.#connect());
       for (const socket of await Promise.all(batch)) {
-        this.#follow(socket);
         this.#sockets.push(socket);
         socket.write(this.#question());
       }
@@ -64,9 +64,13 @@ export class WatchCrowd {
     this.#woken = 0;
     this.#errors = 0;
     this.#changedMs = performance.now();
-    const changed = change();
+    let isChanged = true;
+    const changed = change().catch((error: unknown) => {
+      isChanged = false;
+      this.#options.say(`the change failed: ${error instanceof Error ? error.message : String(error)}`);
+    });
     const until = this.#changedMs + WOKEN_WITHIN_MS;
-    while (this.#woken + this.#errors < this.#options.watchers && performance.now() < until)
+    while (isChanged && this.#woken + this.#errors < this.#options.watchers && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 20));
     await changed;
     return {
@@ -103,40 +107,45 @@ export class WatchCrowd {
     return response.headers.get('x-consul-index') ?? '';
   }
 
+  #connect(): Promise<net.Socket> {
+    const { url } = this.#options;
+    return new Promise((resolve, reject) => {
+      const onread = { buffer: received, callback: this.#reader() };
+      const socket = net.connect({ host: url.hostname, port: Number(url.port), noDelay: true, onread });
+      socket.once('connect', () => resolve(socket));
+      socket.on('error', (error) => {
+        socket.destroy();
+        reject(error);
+      });
+      socket.on('close', () => this.#errors++);
+    });
+  }
+
   /** Counts whole answers with news as wake-ups, everything else as an error. */
-  #follow(socket: net.Socket): void {
+  #reader(): (size: number, bytes: Uint8Array) => boolean {
     let head = '';
     let missing = 0;
-    socket.on('data', (chunk) => {
-      if (missing > 0) missing -= chunk.length;
+    return (size, bytes) => {
+      if (missing > 0) missing -= size;
       else {
-        head += chunk.toString('latin1');
+        head += (bytes as Buffer).toString('latin1', 0, size);
         const end = head.indexOf('\r\n\r\n');
-        if (end === -1) return;
+        if (end === -1) return true;
         missing = Number(/content-length: (\d+)/i.exec(head)?.[1]) - (head.length - end - 4);
       }
-      if (missing > 0) return;
+      if (missing > 0) return true;
       const isNews = head.startsWith('HTTP/1.1 200 ') && !head.includes(`X-Consul-Index: ${this.#index}\r\n`);
       if (isNews) this.#tookMs[this.#woken++] = performance.now() - this.#changedMs;
       else this.#errors++;
       head = '';
       missing = 0;
-    });
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#errors++);
+      return true;
+    };
   }
 }
 
-function connect(url: URL): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: url.hostname, port: Number(url.port), noDelay: true });
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-    socket.on('error', reject);
-  });
-}
+/** Answers are looked at where they arrive: all connections read into the same memory, one after the other. */
+const received = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Nearest rank; NaN of nothing. */
 export function quantileOf(ascending: Float64Array, q: number): number {

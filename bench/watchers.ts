@@ -46,7 +46,7 @@ try {
   const { pid } = pool.gateway.process;
   await changeWatched(url, 1);
   const idleKib = residentKib(pid);
-  crowd = new WatchCrowd({ url, path: WATCHED_PATH, watchers });
+  crowd = new WatchCrowd({ url, path: WATCHED_PATH, watchers, say: console.log });
   await crowd.open();
   await waitingAtGateway(url, watchers);
   const waitingKib = residentKib(pid);
