@@ -263,7 +263,10 @@ function buildChanges({ settings, sharesWork, env }: GatewayOptions, forward: Fo
 
 /** Reads that may be answered from a view are, if it knows as much as the caller says it has seen. */
 function createViewedForward(forward: Forward, views: Views): Forward {
-  const read: Forward = async (incoming) => views.answer(incoming) ?? forward(incoming);
+  const read: Forward = (incoming) => {
+    const viewed = views.answer(incoming);
+    return viewed === undefined ? forward(incoming) : Promise.resolve(viewed);
+  };
   return (incoming) => {
     const minIndex = incoming.kind.isRead ? minIndexOf(incoming.headers) : undefined;
     return minIndex === undefined ? read(incoming) : readAtLeast(incoming, minIndex, read);

@@ -79,28 +79,39 @@ export function createWatchFanOut({ maxCallers, clock, onShared }: WatchOptions)
       const nowMs = clock.monotonicMs();
       const known = groups.get(key);
       if (known !== undefined && known.early.size + known.late.size >= maxCallers) return ask(waitMs, cancel);
-      return new Promise((resolve, reject) => {
-        const group = known ?? newGroup(isNews, ask);
-        const latestMs = nowMs + longestWaitMs(waitMs);
-        const watcher: Watcher = { dueMs: nowMs + waitMs, latestMs, cancel, resolve, reject };
-        cancel.onCancel(() => {
-          leave(group, watcher);
-          reject(callerLeft());
-        });
-        if (known === undefined) {
-          groups.set(key, group);
-          group.early.add(watcher);
-          void run(key, group);
-          return;
-        }
+      if (known !== undefined) {
         onShared();
-        group.late.add(watcher);
-        // Whoever must be answered before the wait under way ends can't be made to wait for it: a shorter one takes
-        // its place. From then on waits are as short as the shortest asked for, and those who wait longer span several.
-        if (latestMs < group.endsMs) group.stopWait();
-      });
+        return join(known, known.late, nowMs, waitMs, cancel);
+      }
+      const group = newGroup(isNews, ask);
+      groups.set(key, group);
+      const answer = join(group, group.early, nowMs, waitMs, cancel);
+      void run(key, group);
+      return answer;
     },
   };
+}
+
+/** A function of its own, so that what stays in memory of each caller is this and nothing of how it asked. */
+function join(
+  group: Group,
+  watchers: Set<Watcher>,
+  nowMs: number,
+  waitMs: number,
+  cancel: Cancellation,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const latestMs = nowMs + longestWaitMs(waitMs);
+    const watcher: Watcher = { dueMs: nowMs + waitMs, latestMs, cancel, resolve, reject };
+    cancel.onCancel(() => {
+      leave(group, watcher);
+      reject(callerLeft());
+    });
+    watchers.add(watcher);
+    // Whoever must be answered before the wait under way ends can't be made to wait for it: a shorter one takes
+    // its place. From then on waits are as short as the shortest asked for, and those who wait longer span several.
+    if (watchers === group.late && latestMs < group.endsMs) group.stopWait();
+  });
 }
 
 function newGroup(isNews: (answer: Answer) => boolean, ask: AskWait): Group {

@@ -2,7 +2,7 @@
 
 import type { Answer } from '../exchange/exchange.ts';
 import { classify } from '../routing/classify.ts';
-import { cancellable } from '../upstream/cancellable.ts';
+import { OwnCancellation } from '../upstream/cancellable.ts';
 import type { Forward, Incoming } from './forward.ts';
 import { splitTarget, withoutQueryValue } from './target.ts';
 
@@ -44,11 +44,11 @@ export function endingEarly(forward: Forward, stopping: Stopping): Forward {
 
 function waitOrStop(forward: Forward, incoming: Incoming, stopping: Stopping): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const { cancel, fire } = cancellable(incoming.cancel);
+    const cancel = new OwnCancellation(incoming.cancel);
     let isStopped = false;
     const unsubscribe = stopping.onStop(() => {
       isStopped = true;
-      fire();
+      cancel.fire();
       if (incoming.cancel.isCancelled) return;
       forward(atOnce(incoming)).then(resolve, reject);
     });

@@ -2,31 +2,47 @@
 
 import type { Cancellation } from './send.ts';
 
-/** Cancelled when the outer one is, or by `fire`. */
-export function cancellable(outer: Cancellation | undefined): {
-  readonly cancel: Cancellation;
-  fire(): void;
-} {
-  let isFired = false;
-  const listeners = new Set<() => void>();
-  const cancel: Cancellation = {
-    get isCancelled() {
-      return isFired || outer?.isCancelled === true;
-    },
-    onCancel: (listener) => {
-      listeners.add(listener);
-      const unsubscribe = outer?.onCancel(listener);
-      return () => {
-        listeners.delete(listener);
-        unsubscribe?.();
-      };
-    },
-  };
-  return {
-    cancel,
-    fire: () => {
-      isFired = true;
-      for (const listener of [...listeners]) listener();
-    },
-  };
+type Listener = () => void;
+
+/**
+ * Cancelled when the outer one is, or by `fire`. Each waiting client has one, and nearly always one listener: no set is
+ * made for that.
+ */
+export class OwnCancellation implements Cancellation {
+  readonly #outer: Cancellation | undefined;
+  #isFired = false;
+  #listeners: Listener | Set<Listener> | undefined;
+
+  constructor(outer: Cancellation | undefined) {
+    this.#outer = outer;
+  }
+
+  get isCancelled(): boolean {
+    return this.#isFired || this.#outer?.isCancelled === true;
+  }
+
+  onCancel(listener: Listener): () => void {
+    const now = this.#listeners;
+    if (now === undefined) this.#listeners = listener;
+    else if (now instanceof Set) now.add(listener);
+    else this.#listeners = new Set([now, listener]);
+    const unsubscribe = this.#outer?.onCancel(listener);
+    return () => {
+      this.#forget(listener);
+      unsubscribe?.();
+    };
+  }
+
+  fire(): void {
+    this.#isFired = true;
+    const now = this.#listeners;
+    if (now === undefined) return;
+    for (const listener of now instanceof Set ? [...now] : [now]) listener();
+  }
+
+  #forget(listener: Listener): void {
+    const now = this.#listeners;
+    if (now === listener) this.#listeners = undefined;
+    else if (now instanceof Set) now.delete(listener);
+  }
 }

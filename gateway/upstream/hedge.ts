@@ -1,7 +1,7 @@
 /** Hedged reads: when an answer takes longer than nearly all recent ones did, a second agent is asked, and the first answer counts. */
 
 import type { Clock } from '../../shared/env.ts';
-import { cancellable } from './cancellable.ts';
+import { OwnCancellation } from './cancellable.ts';
 import type { Cancellation } from './send.ts';
 
 export interface Hedge<Outcome> {
@@ -21,8 +21,8 @@ export interface Hedge<Outcome> {
 export function hedged<Outcome>(hedge: Hedge<Outcome>): Promise<Outcome> {
   const { clock, delayMs, isGood, onHedge, outer } = hedge;
   return new Promise((resolve, reject) => {
-    const one = cancellable(outer);
-    const two = cancellable(outer);
+    const one = new OwnCancellation(outer);
+    const two = new OwnCancellation(outer);
     let pending = 1;
     let isDecided = false;
     const take = (outcome: Outcome, isSecond: boolean) => {
@@ -35,12 +35,12 @@ export function hedged<Outcome>(hedge: Hedge<Outcome>): Promise<Outcome> {
       resolve(outcome);
     };
     const timer = clock.setTimer(delayMs, () => {
-      const asked = outer?.isCancelled ? undefined : hedge.second(two.cancel);
+      const asked = outer?.isCancelled ? undefined : hedge.second(two);
       if (asked === undefined) return;
       pending++;
       onHedge('sent');
       asked.then((outcome) => take(outcome, true), reject);
     });
-    hedge.first(one.cancel).then((outcome) => take(outcome, false), reject);
+    hedge.first(one).then((outcome) => take(outcome, false), reject);
   });
 }
