@@ -10,7 +10,7 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /** Both halves and what V8 adds to them. */
-const ENOUGH_BYTES = 4 * 1024 * 1024;
+const ENOUGH_BYTES = 12 * 1024 * 1024;
 /** A growth factor of one: it stays as it is. */
 const STOP_GROWING = '--semi-space-growth-factor=1';
 

@@ -31,7 +31,7 @@ import { WanFlood } from './wan-flood.ts';
 const LEAVE_DRAIN_MS = 5000;
 
 /** How long the log of a server without a data directory gets: it is all in memory, and there is no disk to spare. */
-const MEMORY_LOG_BYTES = 4 * 1024 * 1024;
+const MEMORY_LOG_BYTES = 2 * 1024 * 1024;
 
 /** Makes a server; nothing is opened before `start`. */
 export function createServer(options: ServerOptions): Server {

@@ -25,7 +25,7 @@ export class WatchRegistry {
   readonly #kvTrees = new Map<string, Slot>();
   readonly #treeLengths = new Map<number, number>();
   #sortedTreeLengths: number[] = [];
-  readonly #touched = new Set<Slot>();
+  #touched = new Set<Slot>();
 
   /**
    * Waits for a change of any of the topics.
@@ -94,7 +94,8 @@ export class WatchRegistry {
     if (this.#touched.size === 0) return;
     const woken = new Set<Waiter>();
     for (const slot of this.#touched) for (const waiter of slot.waiters) woken.add(waiter);
-    this.#touched.clear();
+    // Clearing a set that lives long makes its new table an old object, for every batch.
+    this.#touched = new Set();
     for (const waiter of woken) {
       detach(waiter);
       waiter.wake();

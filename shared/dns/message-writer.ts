@@ -32,7 +32,7 @@ export class MessageWriter {
   #compresses = true;
   #question: WrittenQuestion | undefined;
   #isQuestionSeen = false;
-  readonly #seen = new Map<string, number>();
+  #seen = new Map<string, number>();
   #slab = new Uint8Array(0);
   #slabAt = 0;
 
@@ -47,7 +47,8 @@ export class MessageWriter {
     this.#compresses = compresses;
     this.#question = question;
     this.#isQuestionSeen = false;
-    if (this.#seen.size > 0) this.#seen.clear();
+    // A map that lives long gets its new tables, on clearing and growing, among the old objects: costly garbage.
+    if (this.#seen.size > 0) this.#seen = new Map();
     this.#uint16(id);
     this.#uint16(flags);
     this.#uint16(question === undefined ? 0 : 1);
