@@ -1,6 +1,7 @@
 /** What the benchmark of consensus measures, part by part. */
 
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fetchJson } from '../launch/pool.ts';
 import { cpuTimeMs, residentMiB } from './cpu-time.ts';
@@ -24,6 +25,8 @@ const TXN_OPS = 64;
 const ENTRIES_BEFORE_RESTART = 100_000;
 /** Eight connections, so that the processor is not what the leader waits for. */
 const QUIET_CONNECTIONS = 8;
+/** By then a process has all its threads. */
+const STARTED_MS = 200;
 /** What both programs log about their own snapshots. */
 const SNAPSHOT_BEGUN = 'starting snapshot up to';
 const SNAPSHOT_COMPLETE = 'snapshot complete up to';
@@ -249,6 +252,7 @@ export async function measureFollower(pool: BenchPool, options: PartOptions, rep
   options.say('a fourth server joins');
   const start = performance.now();
   const server = await pool.addServer();
+  setTimeout(() => leaveCoresToOthers(server.pid()), STARTED_MS);
   let isCaughtUp = false;
   const caughtUp = untilApplied(server, index).then(() => {
     isCaughtUp = true;
@@ -262,6 +266,16 @@ export async function measureFollower(pool: BenchPool, options: PartOptions, rep
   report.set('put p99 before', { value: calm.p99, unit: 'ms' });
   report.set('put p99 while it catches up, median second', { value: median(histories), unit: 'ms' });
   report.set('put p99 while it catches up, worst second', { value: Math.max(...histories), unit: 'ms' });
+}
+
+/**
+ * Its own start and restore would take the cores from the leader, which they don't where servers have machines of their
+ * own: with the least priority, what is left is what the transfer costs the leader.
+ */
+function leaveCoresToOthers(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return;
+  for (const thread of readdirSync(tasks)) setPriority(Number(thread), constants.priority.PRIORITY_LOW);
 }
 
 function median(values: readonly number[]): number {
