@@ -96,6 +96,8 @@ export interface ResolvedOptions extends RaftNodeOptions {
 }
 
 const MIB = 1024 * 1024;
+/** Of log in memory, after which a snapshot is taken. */
+export const USUAL_THRESHOLD_BYTES = 64 * MIB;
 /** To one peer. Its stream keeps as much back when it is slow (see peer-link.ts). */
 const MAX_INFLIGHT_BYTES = 8 * MIB;
 const LARGEST_COMMAND_BYTES = 32 * MIB;
@@ -111,7 +113,7 @@ export function resolveOptions(options: RaftNodeOptions): ResolvedOptions {
     maxEntriesPerAppend: options.maxEntriesPerAppend ?? 512,
     maxBytesPerAppend: options.maxBytesPerAppend ?? MIB,
     maxCommandBytes: options.maxCommandBytes ?? 16 * MIB,
-    snapshotThresholdBytes: options.snapshotThresholdBytes ?? 64 * MIB,
+    snapshotThresholdBytes: options.snapshotThresholdBytes ?? USUAL_THRESHOLD_BYTES,
     endOfTurn: options.endOfTurn ?? ((run: () => void) => void setImmediate(run)),
   };
   requireAtLeast('snapshotThreshold', resolved.snapshotThreshold, 1);

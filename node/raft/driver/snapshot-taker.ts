@@ -16,7 +16,7 @@ export async function writeSnapshot(
   stateMachine: StateMachine,
   store: SnapshotStore,
   appliedIndex: LogIndex,
-): Promise<SnapshotMeta> {
+): Promise<{ readonly meta: SnapshotMeta; readonly bytes: number }> {
   const term = core.state.log.termAt(appliedIndex);
   if (term === undefined) throw new Error(`raft: no term known for applied entry ${appliedIndex}`);
   const configuration = core.state.configurations.at(appliedIndex);
@@ -27,10 +27,14 @@ export async function writeSnapshot(
     configurationIndex: configuration.index,
   };
   const view = stateMachine.snapshot();
+  let bytes = 0;
   try {
     const sink = await store.create(meta);
     try {
-      for await (const chunk of view.chunks()) await sink.write(chunk);
+      for await (const chunk of view.chunks()) {
+        bytes += chunk.length;
+        await sink.write(chunk);
+      }
       await sink.finish();
     } catch (error) {
       await sink.abort();
@@ -39,7 +43,7 @@ export async function writeSnapshot(
   } finally {
     view.release();
   }
-  return meta;
+  return { meta, bytes };
 }
 
 /** The index up to which entries may go after a snapshot at `snapshotIndex`: `trailing` stay, within `maxBytes`. */

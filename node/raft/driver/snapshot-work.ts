@@ -12,7 +12,7 @@ import type { LogStorage } from '../wal/log-storage.ts';
 import type { Applier } from './applier.ts';
 import { shuttingDown } from './errors.ts';
 import type { LogWriter } from './log-writer.ts';
-import type { ResolvedOptions } from './options.ts';
+import { type ResolvedOptions, USUAL_THRESHOLD_BYTES } from './options.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
 import { compactionIndex, writeSnapshot } from './snapshot-taker.ts';
@@ -48,6 +48,8 @@ export class SnapshotWork {
   #taking: Promise<SnapshotMeta> | undefined;
   #timer: Timer | undefined;
   #nextTransfer = 1;
+  /** Of the newest snapshot that was taken here. */
+  #lastBytes = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: SnapshotWorkContext) {
@@ -106,10 +108,16 @@ export class SnapshotWork {
   considerLogSize(): void {
     const { options, core, applier } = this.#context;
     const { log, snapshot } = core.state;
-    if (log.bytes < options.snapshotThresholdBytes || this.#taking !== undefined) return;
+    if (log.bytes < this.#sizeLimitBytes() || this.#taking !== undefined) return;
     if (options.env.clock.monotonicMs() < this.#notBeforeMs) return;
     const since = applier.appliedIndex - (snapshot?.index ?? 0);
     if (since >= (log.lastIndex - log.baseIndex) / 2) this.#takeInBackground();
+  }
+
+  /** A small bound grows with the state, up to the usual one: or a large state would be written again and again. */
+  #sizeLimitBytes(): number {
+    const { snapshotThresholdBytes } = this.#context.options;
+    return Math.max(snapshotThresholdBytes, Math.min(this.#lastBytes, USUAL_THRESHOLD_BYTES));
   }
 
   /** The core wants the peer to have a snapshot: streams the newest. */
@@ -217,7 +225,8 @@ export class SnapshotWork {
     const { options, core, applier, store, step } = this.#context;
     if (applier.isReplacing) throw refused('a snapshot is being restored');
     options.log.info('starting snapshot up to', { index: applier.appliedIndex });
-    const meta = await writeSnapshot(core, options.stateMachine, store, applier.appliedIndex);
+    const { meta, bytes } = await writeSnapshot(core, options.stateMachine, store, applier.appliedIndex);
+    this.#lastBytes = bytes;
     const trailingBytes = Math.min(TRAILING_BYTES, options.snapshotThresholdBytes / 2);
     const compactTo = compactionIndex(core.state.log, meta.index, options.trailingLogs, trailingBytes);
     step({ kind: 'snapshot-taken', meta, compactTo: asIndex(Math.min(compactTo, this.#neededFrom())) });

@@ -169,6 +169,12 @@ export class Mishaps {
     const leader = this.#stage.servers.find((each) => each.isLeader)?.node;
     const voters = leader?.status().peers.filter((peer) => peer.isVoter) ?? [];
     if (leader === undefined || voters.length <= LEAST_MEMBERS) return;
+    // Nobody takes a server out on purpose when those that stay have lost their majority for good.
+    const staying = voters.filter(({ id }) => id !== asNodeId(server.peer.id)).map(({ id }) => id as string);
+    const sound = this.#stage.servers.filter(
+      (each) => staying.includes(each.peer.id) && !this.#ruined.has(each),
+    );
+    if (2 * sound.length <= staying.length) return;
     this.#note(leader.changeMembership({ kind: 'remove', id: asNodeId(server.peer.id) }));
   }
 
