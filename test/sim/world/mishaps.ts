@@ -198,13 +198,18 @@ export class Mishaps {
     }
   }
 
-  /** Whether the cluster has no quorum without it, so that an operator would rather bring its files back. */
+  /**
+   * Whether the cluster may have no quorum without it, so that an operator would rather bring its files back. A server
+   * that is down, or behind, may have a change of the membership in its log that needs this one.
+   */
   #isNeeded(server: ServerAgent): boolean {
-    const known = this.#stage.servers.flatMap(({ node }) => node?.status() ?? []);
+    const others = this.#stage.servers.filter((each) => each !== server && !this.#ruined.has(each));
+    if (others.some(({ node }) => node === undefined)) return true;
+    const known = others.flatMap(({ node }) => node?.status() ?? []);
+    if (new Set(known.map(({ configurationIndex }) => configurationIndex)).size > 1) return true;
     const newest = known.toSorted((a, b) => b.configurationIndex - a.configurationIndex)[0];
     const voters = newest?.peers.filter(({ isVoter }) => isVoter).map(({ id }) => id as string) ?? [];
-    const sound = this.#stage.servers.filter((each) => each !== server && !this.#ruined.has(each));
-    const voting = sound.filter(({ peer }) => voters.includes(peer.id));
+    const voting = others.filter(({ peer }) => voters.includes(peer.id));
     return voters.length === 0 || 2 * voting.length <= voters.length;
   }
 
